@@ -1,0 +1,335 @@
+"""MNIST inteiro na memória, e os dígitos embutidos para quando não há nem arquivo nem rede.
+
+O conjunto é um par de tensores, normalizado uma vez. Um lote é um corte por índices: não há trabalho em Python por
+imagem, e é daí que vem a maior parte da velocidade do curso.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import shutil
+import socket
+import sys
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_lib import runtime
+
+SPLITS = {"train": "treino", "test": "teste"}
+EMBEDDED = "dígitos embutidos"
+
+# SHA-256 de cada arquivo do MNIST depois de descompactado, e quantos bytes ele tem.
+MNIST_FILES = {
+    "train": (
+        ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
+        ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
+    ),
+    "test": (
+        ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
+        ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
+    ),
+}
+
+
+class DataError(OSError):
+    """Um arquivo de dados está estragado, ou não pôde ser gravado; a mensagem diz qual e o que fazer."""
+
+
+class Batch(NamedTuple):
+    """Um lote: imagens ``x`` (B, 1, 28, 28) em [-1, 1] e rótulos ``labels`` (B,) int64."""
+
+    x: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Imagens e rótulos inteiros na memória, com o nome de onde vieram.
+
+    Attributes:
+        images: (N, 1, 28, 28), float32 em [-1, 1].
+        labels: (N,), int64.
+        name: nome que figuras e tabelas imprimem; resultado em dígitos embutidos nunca passa por MNIST.
+
+    Raises:
+        TypeError: o tipo de algum dos tensores é outro.
+        ValueError: forma, faixa ou número de rótulos errado, ou há NaN ou infinito nas imagens.
+    """
+
+    images: Tensor
+    labels: Tensor
+    name: str
+
+    def __post_init__(self) -> None:
+        runtime.require_images(self.images, "images")
+        if self.images.dtype != torch.float32:
+            raise TypeError(f"images: veio {self.images.dtype}; esperava torch.float32")
+        if self.labels.dtype != torch.int64:
+            raise TypeError(f"labels: veio {self.labels.dtype}; esperava torch.int64")
+        n = self.images.shape[0]
+        runtime.require(n > 0, "images: o conjunto está vazio")
+        runtime.require(
+            tuple(self.labels.shape) == (n,),
+            f"labels: veio forma {tuple(self.labels.shape)}; esperava ({n},), um rótulo por imagem",
+        )
+        low, high = (value.item() for value in self.images.aminmax())
+        # NaN falha em qualquer comparação, então a mesma conta acha NaN, infinito e faixa errada.
+        runtime.require(
+            low >= -1.0001 and high <= 1.0001,
+            f"images: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
+            "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)",
+        )
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def is_mnist(self) -> bool:
+        """Se as imagens são o MNIST verdadeiro (e não os dígitos embutidos ou as de um aluno)."""
+        return self.name.startswith("MNIST")
+
+    def to(self, device: torch.device | str) -> ImageDataset:
+        """O mesmo conjunto no dispositivo pedido."""
+        return ImageDataset(self.images.to(device), self.labels.to(device), self.name)
+
+    def take(self, n: int, *, seed: int | None = None) -> ImageDataset:
+        """As ``n`` primeiras imagens ou, com ``seed``, ``n`` sorteadas; todas se houver menos que ``n``.
+
+        Raises:
+            ValueError: ``n`` menor que 1.
+        """
+        runtime.require(n >= 1, f"n: veio {n}; esperava pelo menos 1")
+        if n >= len(self):
+            return self
+        if seed is None:
+            return ImageDataset(self.images[:n], self.labels[:n], self.name)
+        index = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n].to(self.images.device)
+        return ImageDataset(self.images[index], self.labels[index], self.name)
+
+    def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> Batches:
+        """Lotes deste conjunto, para o laço de treinamento."""
+        return Batches(self, batch_size, shuffle=shuffle, seed=seed)
+
+
+class Batches:
+    """Lotes de um :class:`ImageDataset`; a ordem de cada época depende só de ``(seed, época)``.
+
+    Por isso um treinamento retomado vê os mesmos lotes que veria sem a interrupção.
+
+    Args:
+        dataset: de onde os lotes saem, já no dispositivo em que serão usados.
+        batch_size: imagens por lote; o último pode ter menos.
+        shuffle: embaralhar a cada época.
+        seed: semente da ordem.
+
+    Raises:
+        ValueError: ``batch_size`` menor que 1.
+    """
+
+    def __init__(self, dataset: ImageDataset, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
+        runtime.require(batch_size >= 1, f"batch_size: veio {batch_size}; esperava pelo menos 1")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Escolhe a época (a partir de 0) cuja ordem a próxima iteração usará."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        images, labels = self.dataset.images, self.dataset.labels
+        n = len(self.dataset)
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = torch.randperm(n, generator=generator).to(images.device)
+        for start in range(0, n, self.batch_size):
+            if self.shuffle:
+                index = order[start : start + self.batch_size]
+                yield Batch(images[index], labels[index])
+            else:
+                yield Batch(images[start : start + self.batch_size], labels[start : start + self.batch_size])
+        self.epoch += 1
+
+
+def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
+    """MNIST como tensores; na falta de arquivo e de rede, os dígitos embutidos, com um aviso.
+
+    Procura, nesta ordem: ``root`` ou ``CURSO_DADOS``; a pasta de cache do curso; o download do torchvision, com os
+    seus espelhos. O SHA-256 de cada arquivo é conferido: o que está estragado no cache é apagado e refeito; numa
+    pasta indicada por você nada é apagado, e o arquivo bom é baixado para o cache.
+
+    Args:
+        split: ``"train"`` (60.000 imagens) ou ``"test"`` (10.000).
+        root: pasta que contém ``MNIST/raw``.
+
+    Returns:
+        Imagens (N, 1, 28, 28) float32 em [-1, 1] e rótulos (N,) int64.
+
+    Raises:
+        ValueError: ``split`` desconhecido.
+        DataError: um arquivo da pasta indicada está estragado e não há rede para repará-lo, ou a pasta de cache não
+            pôde ser gravada.
+
+    Referência:
+        LeCun, Bottou, Bengio e Haffner (1998), *Gradient-based learning applied to document recognition*.
+    """
+    _validate_split(split)
+    chosen = Path(root).expanduser() if root is not None else runtime.data_root()
+    problems = []
+    if chosen is not None:
+        problems = _find_problems(chosen, split)
+        if not problems:
+            return _read_mnist(chosen, split)
+    cache = runtime.cache_dir()
+    if _find_problems(cache, split):
+        offline = _download_mnist(cache)
+        if offline is not None:
+            damaged = [problem for problem in problems if problem.damaged]
+            if damaged:
+                raise DataError(
+                    f"{damaged[0]}\nNão há rede para baixar uma cópia boa. Troque o arquivo, ou chame "
+                    "load_embedded_digits() para seguir com os dígitos embutidos."
+                )
+            where = f" em {chosen}" if chosen is not None else ""
+            runtime.notice(
+                f"Não achei o MNIST{where} e não há rede para baixá-lo: seguindo com os {EMBEDDED} do scikit-learn "
+                "(1.797 dígitos de 8×8 ampliados). Os números do capítulo valem para o MNIST verdadeiro."
+            )
+            return load_embedded_digits(split)
+    return _read_mnist(cache, split)
+
+
+def load_embedded_digits(split: str) -> ImageDataset:
+    """Os 1.797 dígitos manuscritos do scikit-learn, de 8×8 ampliados para 28×28.
+
+    Um em cada seis vai para o teste (300), sempre os mesmos; os outros 1.497 são o treino.
+
+    Args:
+        split: ``"train"`` ou ``"test"``.
+
+    Raises:
+        ValueError: ``split`` desconhecido.
+
+    Referência:
+        Alpaydin e Kaynak (1998), *Optical recognition of handwritten digits*, repositório UCI.
+    """
+    from sklearn.datasets import load_digits
+
+    _validate_split(split)
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).float().unsqueeze(1) / 16.0
+    # 20×20 com borda de 4, como no MNIST, em que o dígito ocupa o centro da imagem.
+    images = F.pad(F.interpolate(images, size=(20, 20), mode="bicubic", align_corners=False), (4, 4, 4, 4))
+    labels = torch.from_numpy(digits.target).long()
+    is_test = torch.arange(len(labels)) % 6 == 0
+    keep = is_test if split == "test" else ~is_test
+    return ImageDataset(images[keep].clamp(0, 1) * 2 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
+
+
+def _validate_split(split: str) -> None:
+    runtime.require(split in SPLITS, f"split: veio {split!r}; esperava 'train' (treino) ou 'test' (teste)")
+
+
+class _Problem(NamedTuple):
+    path: Path
+    damaged: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
+
+
+def _find_problems(root: Path, split: str) -> list[_Problem]:
+    """O que falta ou está estragado em ``root/MNIST/raw`` para ler ``split``."""
+    problems = []
+    for name, sha256, size in MNIST_FILES[split]:
+        path = root / "MNIST" / "raw" / name
+        if not path.is_file():
+            problems.append(_Problem(path, False, "arquivo ausente"))
+        elif path.stat().st_size != size:
+            detail = f"arquivo truncado ou alterado: tem {path.stat().st_size} bytes, esperava {size}"
+            problems.append(_Problem(path, True, detail))
+        elif (found := _sha256(path)) != sha256:
+            problems.append(_Problem(path, True, f"conteúdo alterado: SHA-256 {found[:12]}…, esperava {sha256[:12]}…"))
+    return problems
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_mnist(root: Path, split: str) -> ImageDataset:
+    from torchvision.datasets import MNIST
+
+    mnist = MNIST(str(root), train=split == "train", download=False)
+    images = mnist.data.unsqueeze(1).float().div_(127.5).sub_(1.0)
+    return ImageDataset(images, mnist.targets.long(), f"MNIST ({SPLITS[split]})")
+
+
+def _download_mnist(root: Path) -> Exception | None:
+    """Baixa o MNIST para ``root``. Devolve o erro de rede, se foi a rede que faltou.
+
+    Raises:
+        DataError: a pasta não pôde ser gravada, ou o que foi baixado não confere.
+    """
+    from torchvision.datasets import MNIST
+
+    raw = root / "MNIST" / "raw"
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        _remove_damaged(root)
+        timeout = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(20)
+        try:
+            MNIST(str(root), train=True, download=True)
+        finally:
+            socket.setdefaulttimeout(timeout)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        return error
+    except RuntimeError as error:
+        # O torchvision levanta RuntimeError quando nenhum espelho respondeu ou quando o MD5 não confere.
+        if "Error downloading" in str(error) or "File not found or corrupted" in str(error):
+            return error
+        raise
+    except OSError as error:
+        raise DataError(
+            f"não consegui gravar o MNIST em {raw} ({error.strerror or error}). Libere espaço, ou escolha outra "
+            "pasta com CURSO_CACHE, ou aponte CURSO_DADOS para uma cópia do MNIST; load_embedded_digits() não "
+            "precisa de disco."
+        ) from error
+    remaining = [problem for split in SPLITS for problem in _find_problems(root, split)]
+    if remaining:
+        raise DataError(f"o MNIST baixado não confere. {remaining[0]}")
+    return None
+
+
+def _remove_damaged(root: Path) -> None:
+    """Apaga do cache o que não confere; se o .gz ao lado está bom, refaz o arquivo sem rede."""
+    for split in SPLITS:
+        for problem in _find_problems(root, split):
+            archive = problem.path.with_name(problem.path.name + ".gz")
+            if problem.damaged:
+                print(f"{problem}; refazendo", file=sys.stderr)
+                problem.path.unlink()
+            if archive.is_file():
+                try:
+                    with gzip.open(archive, "rb") as source, problem.path.open("wb") as target:
+                        shutil.copyfileobj(source, target)
+                except (EOFError, gzip.BadGzipFile, OSError):
+                    problem.path.unlink(missing_ok=True)
+                    archive.unlink()

@@ -1,0 +1,54 @@
+"""O que duas famílias usam: a rede densa e as conferências de forma."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from course_lib import runtime
+
+IMAGE_SHAPE = (1, 28, 28)
+IMAGE_DIM = math.prod(IMAGE_SHAPE)
+
+
+def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Camadas densas com uma ativação entre cada duas (nenhuma depois da última).
+
+    Args:
+        sizes: larguras, da entrada à saída: ``(784, 256, 64)`` faz duas camadas.
+        activation: o que constrói cada ativação.
+
+    Raises:
+        ValueError: menos de duas larguras, ou alguma menor que 1.
+    """
+    runtime.require(len(sizes) >= 2, f"sizes: veio {tuple(sizes)}; esperava pelo menos duas larguras")
+    for size in sizes:
+        positive = isinstance(size, int) and size >= 1
+        runtime.require(positive, f"larguras das camadas: veio {tuple(sizes)}; esperava inteiros maiores que zero")
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(n_in, n_out), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def require_latent(z: Tensor, latent_dim: int, name: str = "z") -> None:
+    """Confere que ``z`` tem forma (B, latent_dim).
+
+    Raises:
+        ValueError: a forma é outra.
+    """
+    runtime.require(
+        z.ndim == 2 and z.shape[1] == latent_dim,
+        f"{name}: veio um tensor de forma {tuple(z.shape)}; esperava (B, {latent_dim})",
+    )
+
+
+def require_count(n: int) -> None:
+    """Confere que ``n`` é um número de amostras.
+
+    Raises:
+        ValueError: ``n`` não é um inteiro maior que zero.
+    """
+    runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")

@@ -1,0 +1,142 @@
+"""O ambiente do curso: perfil, semente, dispositivo e pastas. Nenhum outro módulo lê variáveis de ambiente.
+
+Variáveis reconhecidas:
+    CURSO_PERFIL: ``rapido``, ``padrao`` (o padrão) ou ``completo``.
+    CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
+    CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
+    CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+PROFILES = ("rapido", "padrao", "completo")
+
+T = TypeVar("T")
+
+
+def profile() -> str:
+    """Nome do perfil em uso, lido de ``CURSO_PERFIL``.
+
+    Raises:
+        ValueError: o nome não é um dos três perfis.
+    """
+    return validate_profile(os.environ.get("CURSO_PERFIL") or "padrao")
+
+
+def validate_profile(name: str) -> str:
+    """Devolve ``name`` se for um perfil conhecido.
+
+    Raises:
+        ValueError: o nome não é um dos três perfis.
+    """
+    if name not in PROFILES:
+        raise ValueError(f"perfil desconhecido: {name!r}; os perfis são {', '.join(PROFILES)}")
+    return name
+
+
+def by_profile(*, rapido: T, padrao: T, completo: T) -> T:
+    """Escolhe um valor conforme o perfil em uso (para tamanhos que só um capítulo conhece)."""
+    return {"rapido": rapido, "padrao": padrao, "completo": completo}[profile()]
+
+
+def device() -> torch.device:
+    """Dispositivo em que os modelos treinam: ``CURSO_DISPOSITIVO``, ou a GPU quando há uma, ou a CPU.
+
+    Raises:
+        ValueError: ``CURSO_DISPOSITIVO`` não é um dispositivo que este PyTorch alcance.
+    """
+    name = os.environ.get("CURSO_DISPOSITIVO")
+    if not name:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"CURSO_DISPOSITIVO={name!r} não está disponível aqui: use 'cpu' ou apague a variável") from error
+    return torch.device(name)
+
+
+def data_root() -> Path | None:
+    """Pasta de dados indicada por ``CURSO_DADOS``, ou ``None``."""
+    value = os.environ.get("CURSO_DADOS")
+    return Path(value).expanduser() if value else None
+
+
+def cache_dir() -> Path:
+    """Pasta em que o curso guarda o que baixa e treina (``CURSO_CACHE`` ou a pasta de cache da pessoa)."""
+    value = os.environ.get("CURSO_CACHE")
+    if value:
+        return Path(value).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "curso-redes-generativas"
+
+
+def seed_everything(seed: int) -> None:
+    """Semeia os geradores de Python, NumPy e PyTorch (CPU e GPU)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - umap e scikit-learn usam o gerador global
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def isolated_seed(seed: int):
+    """Dentro do bloco, o PyTorch sorteia a partir de ``seed``; na saída, o gerador volta aonde estava.
+
+    Assim, inserir um treinamento no meio de um caderno não muda o que as células seguintes sorteiam.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+_noticed: set[str] = set()
+
+
+def notice(message: str) -> None:
+    """Escreve um aviso na saída padrão, uma única vez por processo para cada texto."""
+    if message not in _noticed:
+        _noticed.add(message)
+        print(f"⚠ {message}")
+
+
+def in_notebook() -> bool:
+    """Verdadeiro num núcleo do Jupyter ou do Colab."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def require(condition: bool, message: str) -> None:
+    """Levanta ``ValueError(message)`` se a condição for falsa: a borda pública diz o que veio e o que esperava."""
+    if not condition:
+        raise ValueError(message)
+
+
+def require_images(x: torch.Tensor, name: str = "x", *, shape: tuple[int, ...] = (1, 28, 28)) -> None:
+    """Confere que ``x`` é um lote de imagens float32 ou float64 de forma (B, *shape).
+
+    Não confere a faixa de valores: isso custaria uma passada pelos dados a cada passo de treinamento, e o
+    :class:`~course_lib.data.ImageDataset` já a garantiu uma vez na entrada.
+
+    Raises:
+        TypeError: ``x`` não é um tensor de ponto flutuante.
+        ValueError: a forma é outra.
+    """
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise TypeError(f"{name}: veio {kind}; esperava um tensor float32 em [-1, 1]")
+    if tuple(x.shape[1:]) != shape:
+        expected = ", ".join(map(str, shape))
+        raise ValueError(f"{name}: veio um tensor de forma {tuple(x.shape)}; esperava (B, {expected})")
