@@ -61,7 +61,9 @@ def device() -> torch.device:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"CURSO_DISPOSITIVO={name!r} não está disponível aqui: use 'cpu' ou apague a variável") from error
+        raise ValueError(
+            f"CURSO_DISPOSITIVO={name!r} não está disponível aqui: use 'cpu' ou apague a variável"
+        ) from error
     return torch.device(name)
 
 

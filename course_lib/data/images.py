@@ -6,11 +6,10 @@ imagem, e é daí que vem a maior parte da velocidade do curso.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import http.client
-import shutil
 import socket
+import ssl
 import sys
 import urllib.error
 from collections.abc import Iterator
@@ -26,6 +25,9 @@ from course_lib import runtime
 
 SPLITS = {"train": "treino", "test": "teste"}
 EMBEDDED = "dígitos embutidos"
+
+# Falhas da rede que são OSError; qualquer outro OSError durante o download vem do disco.
+NETWORK_ERRORS = (urllib.error.URLError, ssl.SSLError, TimeoutError, ConnectionError)
 
 # SHA-256 de cada arquivo do MNIST depois de descompactado, e quantos bytes ele tem.
 MNIST_FILES = {
@@ -73,8 +75,9 @@ class ImageDataset:
         runtime.require_images(self.images, "images")
         if self.images.dtype != torch.float32:
             raise TypeError(f"images: veio {self.images.dtype}; esperava torch.float32")
-        if self.labels.dtype != torch.int64:
-            raise TypeError(f"labels: veio {self.labels.dtype}; esperava torch.int64")
+        if not isinstance(self.labels, Tensor) or self.labels.dtype != torch.int64:
+            kind = self.labels.dtype if isinstance(self.labels, Tensor) else type(self.labels).__name__
+            raise TypeError(f"labels: veio {kind}; esperava um tensor torch.int64")
         n = self.images.shape[0]
         runtime.require(n > 0, "images: o conjunto está vazio")
         runtime.require(
@@ -194,22 +197,24 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
         problems = _find_problems(chosen, split)
         if not problems:
             return _read_mnist(chosen, split)
+    damaged = [problem for problem in problems if problem.damaged]
     cache = runtime.cache_dir()
     if _find_problems(cache, split):
-        offline = _download_mnist(cache)
-        if offline is not None:
-            damaged = [problem for problem in problems if problem.damaged]
-            if damaged:
-                raise DataError(
-                    f"{damaged[0]}\nNão há rede para baixar uma cópia boa. Troque o arquivo, ou chame "
-                    "load_embedded_digits() para seguir com os dígitos embutidos."
-                )
+        failure = _download_mnist(cache, split)
+        if failure is not None and damaged:
+            raise DataError(
+                f"{damaged[0]}\nNão consegui baixar uma cópia boa (há rede?). Troque o arquivo, ou chame "
+                "load_embedded_digits() para seguir com os dígitos embutidos."
+            ) from failure
+        if failure is not None:
             where = f" em {chosen}" if chosen is not None else ""
             runtime.notice(
-                f"Não achei o MNIST{where} e não há rede para baixá-lo: seguindo com os {EMBEDDED} do scikit-learn "
-                "(1.797 dígitos de 8×8 ampliados). Os números do capítulo valem para o MNIST verdadeiro."
+                f"Não achei o MNIST{where} e não consegui baixá-lo (há rede?): seguindo com os {EMBEDDED} do "
+                "scikit-learn (1.797 dígitos de 8×8 ampliados). Os números do capítulo valem para o MNIST verdadeiro."
             )
             return load_embedded_digits(split)
+    if damaged:
+        runtime.notice(f"{damaged[0]}; usando a cópia boa que está em {cache}")
     return _read_mnist(cache, split)
 
 
@@ -274,62 +279,57 @@ def _sha256(path: Path) -> str:
 
 
 def _read_mnist(root: Path, split: str) -> ImageDataset:
-    from torchvision.datasets import MNIST
+    # Os leitores do torchvision, e não a sua classe MNIST: ela exige os quatro arquivos mesmo para ler um par, e dá
+    # preferência a uma pasta `processed` antiga, que ninguém conferiu.
+    from torchvision.datasets.mnist import read_image_file, read_label_file
 
-    mnist = MNIST(str(root), train=split == "train", download=False)
-    images = mnist.data.unsqueeze(1).float().div_(127.5).sub_(1.0)
-    return ImageDataset(images, mnist.targets.long(), f"MNIST ({SPLITS[split]})")
+    image_path, label_path = (str(root / "MNIST" / "raw" / name) for name, _, _ in MNIST_FILES[split])
+    images = read_image_file(image_path).unsqueeze(1).float().div_(127.5).sub_(1.0)
+    return ImageDataset(images, read_label_file(label_path).long(), f"MNIST ({SPLITS[split]})")
 
 
-def _download_mnist(root: Path) -> Exception | None:
-    """Baixa o MNIST para ``root``. Devolve o erro de rede, se foi a rede que faltou.
+def _download_mnist(root: Path, split: str) -> Exception | None:
+    """Põe em ``root`` o que falta de ``split``. Devolve o último erro, se nenhum espelho deu um arquivo bom.
 
     Raises:
-        DataError: a pasta não pôde ser gravada, ou o que foi baixado não confere.
+        DataError: a pasta não pôde ser gravada.
     """
-    from torchvision.datasets import MNIST
-
-    raw = root / "MNIST" / "raw"
     try:
-        raw.mkdir(parents=True, exist_ok=True)
-        _remove_damaged(root)
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(20)
-        try:
-            MNIST(str(root), train=True, download=True)
-        finally:
-            socket.setdefaulttimeout(timeout)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        return error
-    except RuntimeError as error:
-        # O torchvision levanta RuntimeError quando nenhum espelho respondeu ou quando o MD5 não confere.
-        if "Error downloading" in str(error) or "File not found or corrupted" in str(error):
-            return error
-        raise
-    except OSError as error:
-        raise DataError(
-            f"não consegui gravar o MNIST em {raw} ({error.strerror or error}). Libere espaço, ou escolha outra "
-            "pasta com CURSO_CACHE, ou aponte CURSO_DADOS para uma cópia do MNIST; load_embedded_digits() não "
-            "precisa de disco."
-        ) from error
-    remaining = [problem for split in SPLITS for problem in _find_problems(root, split)]
-    if remaining:
-        raise DataError(f"o MNIST baixado não confere. {remaining[0]}")
-    return None
-
-
-def _remove_damaged(root: Path) -> None:
-    """Apaga do cache o que não confere; se o .gz ao lado está bom, refaz o arquivo sem rede."""
-    for split in SPLITS:
         for problem in _find_problems(root, split):
-            archive = problem.path.with_name(problem.path.name + ".gz")
             if problem.damaged:
                 print(f"{problem}; refazendo", file=sys.stderr)
                 problem.path.unlink()
-            if archive.is_file():
-                try:
-                    with gzip.open(archive, "rb") as source, problem.path.open("wb") as target:
-                        shutil.copyfileobj(source, target)
-                except (EOFError, gzip.BadGzipFile, OSError):
-                    problem.path.unlink(missing_ok=True)
-                    archive.unlink()
+            error = _download_file(problem.path)
+            if error is not None:
+                return error
+    except OSError as error:
+        raise DataError(
+            f"não consegui gravar o MNIST em {root / 'MNIST' / 'raw'} ({error.strerror or error}). Libere espaço, ou "
+            "escolha outra pasta com CURSO_CACHE, ou aponte CURSO_DADOS para uma cópia do MNIST; "
+            "load_embedded_digits() não precisa de disco."
+        ) from error
+    remaining = _find_problems(root, split)
+    return DataError(str(remaining[0])) if remaining else None
+
+
+def _download_file(path: Path) -> Exception | None:
+    """Baixa ``path.gz`` do primeiro espelho que o tenha inteiro e o descompacta; sem rede, serve o .gz já baixado."""
+    from torchvision.datasets import MNIST
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    archive = f"{path.name}.gz"
+    md5 = dict(MNIST.resources)[archive]
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(20)
+    error: Exception | None = None
+    try:
+        for mirror in MNIST.mirrors:
+            try:
+                download_and_extract_archive(f"{mirror}{archive}", str(path.parent), filename=archive, md5=md5)
+                return None
+            # RuntimeError é o que o torchvision levanta quando o MD5 não confere: o espelho mandou outra coisa.
+            except (RuntimeError, http.client.HTTPException, *NETWORK_ERRORS) as failure:
+                error = failure
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return error

@@ -30,9 +30,7 @@ class Autoencoder(nn.Module):
         Rumelhart, Hinton e Williams (1986); Hinton e Salakhutdinov (2006).
     """
 
-    def __init__(
-        self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True
-    ) -> None:
+    def __init__(self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True) -> None:
         super().__init__()
         sizes = (IMAGE_DIM, *hidden_dims, latent_dim)
         self.latent_dim = latent_dim

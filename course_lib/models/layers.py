@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from course_lib import runtime
@@ -52,3 +53,26 @@ def require_count(n: int) -> None:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
     runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")
+
+
+def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
+    r"""Pontos igualmente espaçados no segmento entre dois códigos: :math:`(1 - t)\,z_a + t\,z_b`, t de 0 a 1.
+
+    Args:
+        z_start: (latent_dim,).
+        z_end: (latent_dim,).
+        n: quantos pontos, contados os dois extremos.
+
+    Returns:
+        (n, latent_dim).
+
+    Raises:
+        ValueError: as formas diferem, ou ``n`` é menor que 2.
+    """
+    runtime.require(
+        z_start.ndim == 1 and z_start.shape == z_end.shape,
+        f"z_start e z_end: vieram formas {tuple(z_start.shape)} e {tuple(z_end.shape)}; esperava dois vetores iguais",
+    )
+    runtime.require(n >= 2, f"n: veio {n}; esperava pelo menos 2, os dois extremos")
+    t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
+    return (1 - t) * z_start + t * z_end

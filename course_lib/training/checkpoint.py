@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -54,21 +55,31 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: sem espaço ou sem permissão.
     """
-    write_atomically(path, lambda file: torch.save(state, file))
+    # Na memória primeiro: com o disco cheio, torch.save direto no arquivo levanta um RuntimeError que não diz a causa.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Lê um checkpoint sem executar nada do que está nele.
 
     Raises:
-        CheckpointError: o arquivo está truncado ou não é um checkpoint do curso.
+        CheckpointError: o arquivo está truncado, alterado, ilegível, ou não é um checkpoint do curso.
     """
     try:
+        # torch.load não confere o CRC do que lê: um byte trocado no disco viraria um peso errado, em silêncio.
+        with zipfile.ZipFile(path) as archive:
+            altered = archive.testzip()
+        if altered is not None:
+            raise zipfile.BadZipFile(f"CRC de {altered} não confere")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise CheckpointError(
-            f"{path}: o checkpoint está truncado ou não é deste curso. Apague-o para recomeçar do zero."
+            f"{path}: o checkpoint está truncado ou alterado, ou não é deste curso. Apague-o para recomeçar do zero."
         ) from error
-    if not isinstance(state, dict) or "parts" not in state:
+    except OSError as error:
+        raise CheckpointError(f"{path}: não consegui ler o checkpoint ({error.strerror or error})") from error
+    if not isinstance(state, dict) or not {"seed", "steps", "history", "parts"} <= state.keys():
         raise CheckpointError(f"{path}: não é um checkpoint do curso. Apague-o ou escolha outro nome.")
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import time
@@ -20,9 +21,14 @@ from course_lib.training.history import History
 # De quantos em quantos passos o laço olha as perdas: raro o bastante para não sincronizar a GPU a cada passo.
 CHECK_EVERY = 50
 
+NON_FINITE_CAUSES = (
+    "Causas prováveis: taxa de aprendizado alta demais, log ou divisão por um número perto de zero, NaN nos dados. "
+    "Os pesos de agora não servem; volte ao último checkpoint ou recrie o modelo."
+)
+
 
 class NonFiniteLossError(ArithmeticError):
-    """Uma perda virou NaN ou infinito; a mensagem diz qual termo, em que época e as causas prováveis."""
+    """Uma perda ou um peso virou NaN ou infinito; a mensagem diz qual, em que época e as causas prováveis."""
 
 
 class ObjectiveStep:
@@ -93,12 +99,13 @@ def fit(
 
     Raises:
         ValueError: ``epochs`` menor que 1, ou ``batches`` vazio.
-        NonFiniteLossError: um termo deixou de ser finito; o último checkpoint bom fica no disco.
+        NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
     """
     runtime.require(isinstance(epochs, int) and epochs >= 1, f"epochs: veio {epochs!r}; esperava um inteiro ≥ 1")
     path = Path(checkpoint) if checkpoint is not None else None
     parts = _all_parts(step, callbacks)
+    steps = len(batches) if hasattr(batches, "__len__") else None
     history = History()
     if path is not None:
         if not stateful_parts(step):
@@ -107,19 +114,20 @@ def fit(
                 "(como ObjectiveStep); este não tem nenhum"
             )
         if path.exists():
-            history = _restore(path, parts, seed)
+            history = _restore(path, parts, seed, steps, epochs)
 
-    total = epochs * len(batches) if hasattr(batches, "__len__") else None
-    done = len(history) * len(batches) if total else 0
+    total = epochs * steps if steps is not None else None
+    done = len(history) * steps if steps is not None else 0
     with _progress_bar(total, done, description, progress) as bar:
         try:
             for epoch in range(len(history), epochs):
                 with runtime.isolated_seed(seed * 1_000_003 + epoch):
                     terms, seconds = _run_epoch(step, batches, epoch, callbacks, bar)
+                _check_weights(parts, epoch)
                 history.epochs.append(terms)
                 history.seconds.append(seconds)
                 if path is not None:
-                    _save(path, parts, history, seed)
+                    _save(path, parts, history, seed, steps)
                 for callback in callbacks:
                     if hasattr(callback, "on_epoch"):
                         callback.on_epoch(epoch + 1, history)
@@ -178,10 +186,20 @@ def _check_finite(names: list[str], sums: Tensor, epoch: int, index: int) -> Non
     for name, value in zip(names, sums.tolist(), strict=True):
         if not math.isfinite(value):
             raise NonFiniteLossError(
-                f"o termo {name!r} deixou de ser finito na época {epoch + 1}, até o passo {index}. Causas prováveis: "
-                "taxa de aprendizado alta demais, log ou divisão por um número perto de zero, NaN nos dados. Os "
-                "pesos de agora não servem; volte ao último checkpoint ou recrie o modelo."
+                f"o termo {name!r} deixou de ser finito na época {epoch + 1}, até o passo {index}. {NON_FINITE_CAUSES}"
             )
+
+
+def _check_weights(parts: dict[str, Any], epoch: int) -> None:
+    """O último passo da época pode estragar os pesos depois de uma perda ainda finita: sem isto, iriam ao disco."""
+    for part_name, part in parts.items():
+        if not isinstance(part, nn.Module):
+            continue
+        for name, weights in part.named_parameters():
+            if not weights.isfinite().all():
+                raise NonFiniteLossError(
+                    f"os pesos {name} de {part_name} deixaram de ser finitos na época {epoch + 1}. {NON_FINITE_CAUSES}"
+                )
 
 
 def _all_parts(step: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
@@ -192,9 +210,10 @@ def _all_parts(step: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
     return parts
 
 
-def _save(path: Path, parts: dict[str, Any], history: History, seed: int) -> None:
+def _save(path: Path, parts: dict[str, Any], history: History, seed: int, steps: int | None) -> None:
     state = {
         "seed": seed,
+        "steps": steps,
         "history": history.to_dict(),
         "parts": {name: part.state_dict() for name, part in parts.items()},
     }
@@ -208,22 +227,42 @@ def _save(path: Path, parts: dict[str, Any], history: History, seed: int) -> Non
         )
 
 
-def _restore(path: Path, parts: dict[str, Any], seed: int) -> History:
+def _restore(path: Path, parts: dict[str, Any], seed: int, steps: int | None, epochs: int) -> History:
     state = load_checkpoint(path)
+    history = History.from_dict(state["history"])
     if state["seed"] != seed:
         raise CheckpointError(f"{path}: foi gravado com semente {state['seed']}; este treinamento usa {seed}")
+    if state["steps"] != steps:
+        raise CheckpointError(
+            f"{path}: foi gravado com {state['steps']} passos por época; este treinamento tem {steps} "
+            "(outros dados, ou outro tamanho de lote). Apague-o para recomeçar"
+        )
+    if len(history) > epochs:
+        raise CheckpointError(f"{path}: já tem {len(history)} épocas; este treinamento pede {epochs}")
     if set(state["parts"]) != set(parts):
         raise CheckpointError(
             f"{path}: guarda {', '.join(sorted(state['parts']))}; este treinamento tem {', '.join(sorted(parts))}"
         )
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
+    for name, part in parts.items():
+        # Uma agenda que conhece o seu fim (OneCycle) não se estica: passar dele estouraria no meio da retomada.
+        saved, current = (source[name].get("total_steps") for source in (state["parts"], before))
+        if saved != current:
+            raise CheckpointError(
+                f"{path}: {name} foi gravado para {saved} passos ao todo; este treinamento tem {current}. Com outro "
+                "número de épocas a taxa de aprendizado segue outra curva: apague o checkpoint para recomeçar"
+            )
     for name, part in parts.items():
         try:
             part.load_state_dict(state["parts"][name])
         except (RuntimeError, ValueError, KeyError) as error:
+            # load_state_dict pode falhar no meio: o que estava na memória volta inteiro.
+            for other, state_before in before.items():
+                parts[other].load_state_dict(state_before)
             raise CheckpointError(
                 f"{path}: {name} é de outra arquitetura; apague o checkpoint para recomeçar"
             ) from error
-    return History.from_dict(state["history"])
+    return history
 
 
 def _progress_bar(total: int | None, done: int, description: str, enabled: bool) -> tqdm:

@@ -42,7 +42,13 @@ class History:
 
     @property
     def last(self) -> dict[str, float]:
-        """Termos da última época."""
+        """Termos da última época.
+
+        Raises:
+            IndexError: nenhuma época terminou (um Ctrl-C na primeira, por exemplo).
+        """
+        if not self.epochs:
+            raise IndexError("nenhuma época terminou: o histórico está vazio")
         return self.epochs[-1]
 
     def to_dict(self) -> dict[str, Any]:

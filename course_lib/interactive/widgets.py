@@ -1,0 +1,86 @@
+"""Controles de ipywidgets sobre as figuras de ``viz``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import ipywidgets as widgets
+import torch
+from IPython.display import display
+from torch import Tensor
+
+from course_lib import runtime, viz
+from course_lib.data import ImageDataset
+from course_lib.models.layers import interpolate
+
+
+def interpolation(
+    models: Mapping[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]], dataset: ImageDataset
+) -> None:
+    """Escolha dois dígitos e quantos passos há entre eles: uma fileira por modelo.
+
+    Args:
+        models: rótulo → (codificar, decodificar), em que codificar leva (B, 1, 28, 28) em (B, latent_dim).
+        dataset: de onde saem os exemplos.
+    """
+    digits = sorted(set(dataset.labels.tolist()))
+
+    def draw(start: int, end: int, example: int, n: int) -> None:
+        chosen = []
+        for digit in (start, end):
+            indices = (dataset.labels == digit).nonzero().squeeze(1)
+            chosen.append(dataset.images[indices[example % len(indices)]])
+        rows = {}
+        with torch.no_grad():
+            for label, (encode, decode) in models.items():
+                z = encode(torch.stack(chosen))
+                rows[label] = decode(interpolate(z[0], z[1], n))
+        viz.strips(rows, title=f"Do {start} ao {end} pelo espaço latente")
+
+    start = widgets.Dropdown(options=digits, value=digits[4 % len(digits)], description="De")
+    end = widgets.Dropdown(options=digits, value=digits[-1], description="Para")
+    example = widgets.IntSlider(value=0, min=0, max=20, description="Exemplo")
+    n = widgets.IntSlider(value=9, min=3, max=15, description="Passos")
+    _show(draw, start=start, end=end, example=example, n=n)
+
+
+def latent_walk(decode: Callable[[Tensor], Tensor], latent_dim: int, *, span: float = 3.0) -> None:
+    """Ande por uma coordenada do espaço latente, a partir de um ponto sorteado.
+
+    Args:
+        decode: leva (B, latent_dim) em imagens (B, 1, 28, 28).
+        latent_dim: dimensões de z.
+        span: até onde a coordenada vai.
+    """
+
+    def draw(dim: int, value: float, seed: int) -> None:
+        z = torch.randn(latent_dim, generator=torch.Generator().manual_seed(seed))
+        moved = z.clone()
+        moved[dim] = value
+        with torch.no_grad():
+            images = decode(torch.stack([z, moved]).to(runtime.device()))
+        viz.image_grid(
+            images, title=f"coordenada {dim}: de {z[dim]:.2f} para {value:.2f}", captions=["partida", "agora"]
+        )
+
+    dim = widgets.IntSlider(value=0, min=0, max=latent_dim - 1, description="Coordenada")
+    value = widgets.FloatSlider(value=0.0, min=-span, max=span, step=0.25, description="Valor")
+    seed = widgets.IntSlider(value=0, min=0, max=50, description="Semente")
+    _show(draw, dim=dim, value=value, seed=seed)
+
+
+def choose(grids: Mapping[str, Tensor], *, name: str, title: str = "") -> None:
+    """Alterne entre grades de imagens já calculadas, uma por valor de um parâmetro (beta, por exemplo).
+
+    Args:
+        grids: valor → (N, 1, 28, 28).
+        name: nome do parâmetro.
+        title: título da figura.
+    """
+    slider = widgets.SelectionSlider(options=list(grids), description=name)
+    _show(lambda key: viz.image_grid(grids[key], title=f"{title} {name} = {key}".strip()), key=slider)
+
+
+def _show(draw: Callable[..., None], **controls: widgets.Widget) -> None:
+    output = widgets.interactive_output(draw, controls)
+    display(widgets.VBox([*controls.values(), output]))

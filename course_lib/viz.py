@@ -1,0 +1,383 @@
+"""Toda figura estática do curso. Só este módulo importa o matplotlib.
+
+As funções desenham numa figura nova do pyplot e não devolvem nada: num caderno ela aparece sob a célula; num script,
+``viz.save("figura.png")`` a grava.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from torch import Tensor
+
+from course_lib import runtime
+from course_lib.training.history import History
+
+# Paleta de Okabe e Ito, legível para quem não distingue vermelho de verde; linhas também diferem no traço.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
+CLASS_COLORS = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F3C8D", "#8C6D31", "#666666", "#B8B000",
+)  # fmt: skip
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 110,
+        # Fundo branco também no modo escuro do livro: as imagens do MNIST são pretas e sumiriam num fundo escuro.
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.labelsize": 10,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+        "image.cmap": "gray",
+        "figure.constrained_layout.use": True,
+    }
+)
+
+
+def save(path: str | Path) -> None:
+    """Grava a última figura desenhada e a fecha."""
+    plt.savefig(path)
+    plt.close()
+
+
+def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: Sequence[str] | None = None) -> None:
+    """Imagens em grade, da esquerda para a direita.
+
+    Args:
+        images: (N, 1, 28, 28) em [-1, 1].
+        n_cols: colunas.
+        title: título da figura.
+        captions: legenda curta de cada imagem.
+
+    Raises:
+        ValueError: forma errada, ou número de legendas diferente do de imagens.
+    """
+    runtime.require_images(images, "images")
+    n = len(images)
+    runtime.require(
+        captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por imagem"
+    )
+    n_cols = min(n_cols, n)
+    n_rows = -(-n // n_cols)
+    height = 0.72 + (0.22 if captions else 0)
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=(n_cols * 0.72, n_rows * height + 0.35), squeeze=False)
+    for index, ax in enumerate(axes.flat):
+        if index < n:
+            _show(ax, images[index])
+            if captions:
+                ax.set_title(captions[index], fontsize=8, fontweight="normal")
+        else:
+            ax.axis("off")
+    _suptitle(fig, title)
+
+
+def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[str] | None = None) -> None:
+    """Uma fileira rotulada de imagens por entrada: original e reconstrução, ou um caminho no espaço latente.
+
+    Args:
+        rows: rótulo → (N, 1, 28, 28) em [-1, 1], o mesmo N em todas.
+        title: título da figura.
+        captions: legenda de cada coluna.
+
+    Raises:
+        ValueError: não há fileiras, ou elas têm tamanhos diferentes.
+    """
+    runtime.require(len(rows) > 0, "rows: não veio nenhuma fileira")
+    for label, images in rows.items():
+        runtime.require_images(images, f"rows[{label!r}]")
+    lengths = {label: len(images) for label, images in rows.items()}
+    runtime.require(len(set(lengths.values())) == 1, f"rows: fileiras de tamanhos diferentes: {lengths}")
+    n = next(iter(lengths.values()))
+    runtime.require(
+        captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por coluna"
+    )
+    label_width = 0.35 + 0.085 * max(len(label) for label in rows)
+    fig, axes = plt.subplots(len(rows), n, figsize=(n * 0.78 + label_width, len(rows) * 0.8 + 0.55), squeeze=False)
+    for row, (label, images) in zip(axes, rows.items(), strict=True):
+        for ax, image in zip(row, images, strict=True):
+            _show(ax, image)
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+    for ax, caption in zip(axes[0], captions or (), strict=False):
+        ax.set_title(caption, fontsize=8, fontweight="normal")
+    _suptitle(fig, title)
+
+
+def latent_traversal(
+    decode: Callable[[Tensor], Tensor],
+    z: Tensor,
+    dims: Sequence[int],
+    *,
+    span: float = 3.0,
+    n: int = 9,
+    title: str = "",
+) -> None:
+    """Decodifica ``z`` mudando uma coordenada de cada vez de ``-span`` a ``span``: uma fileira por coordenada.
+
+    Args:
+        decode: leva (B, latent_dim) em imagens (B, 1, 28, 28).
+        z: (latent_dim,), o ponto de partida.
+        dims: coordenadas a percorrer.
+        span: até onde ir, para os dois lados.
+        n: imagens por fileira.
+        title: título da figura.
+
+    Raises:
+        ValueError: ``z`` não é um vetor, ou uma coordenada não existe.
+    """
+    runtime.require(z.ndim == 1, f"z: veio forma {tuple(z.shape)}; esperava (latent_dim,)")
+    for dim in dims:
+        runtime.require(0 <= dim < len(z), f"dims: a coordenada {dim} não existe; elas vão de 0 a {len(z) - 1}")
+    values = torch.linspace(-span, span, n, device=z.device)
+    rows = {}
+    with torch.no_grad():
+        for dim in dims:
+            points = z.repeat(n, 1)
+            points[:, dim] = values
+            rows[f"$z_{{{dim}}}$"] = decode(points)
+    strips(rows, title=title, captions=[_comma(f"{value:.1f}") for value in values.tolist()])
+
+
+def histories(
+    curves_by_label: Mapping[str, History] | History,
+    *,
+    terms: Sequence[str] | None = None,
+    title: str = "",
+    ylabel: str = "perda (média da época)",
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Termos de um ou mais históricos, época a época.
+
+    Args:
+        curves_by_label: um histórico, ou rótulo → histórico.
+        terms: termos a desenhar; todos quando faltam.
+        title: título da figura.
+        ylabel: eixo vertical, com a unidade.
+        names: nome em português de cada termo.
+    """
+    single = isinstance(curves_by_label, History)
+    by_label = {"": curves_by_label} if single else curves_by_label
+    series = {}
+    for label, history in by_label.items():
+        for term in terms or history.terms:
+            name = (names or {}).get(term, term)
+            key = name if single else (label if len(terms or history.terms) == 1 else f"{label}: {name}")
+            series[key] = (range(1, len(history) + 1), history[term])
+    curves(series, title=title, xlabel="época", ylabel=ylabel, marker="o", integer_x=True)
+
+
+def curves(
+    series: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    marker: str | None = None,
+    logx: bool = False,
+    logy: bool = False,
+    hline: tuple[float, str] | None = None,
+    integer_x: bool = False,
+) -> None:
+    """Curvas rotuladas ``rótulo → (x, y)`` nos mesmos eixos.
+
+    Args:
+        series: rótulo → (abscissas, ordenadas).
+        title: título.
+        xlabel: eixo horizontal, com a unidade.
+        ylabel: eixo vertical, com a unidade.
+        marker: marcador do matplotlib nos pontos.
+        logx: escala logarítmica no eixo horizontal.
+        logy: escala logarítmica no eixo vertical.
+        hline: altura e rótulo de uma linha horizontal de referência.
+        integer_x: se as abscissas são contagens (épocas, componentes).
+    """
+    _, ax = plt.subplots(figsize=(6.4, 3.6))
+    for index, (label, (x, y)) in enumerate(series.items()):
+        ax.plot(
+            _numpy(x),
+            _numpy(y),
+            label=label,
+            color=COLORS[index % len(COLORS)],
+            linestyle=DASHES[index % len(DASHES)],
+            marker=marker,
+            markersize=3,
+        )
+    if hline is not None:
+        ax.axhline(hline[0], color="#666666", linestyle=(0, (1, 2)), label=hline[1])
+    if logx:
+        ax.set_xscale("log")
+    if logy:
+        ax.set_yscale("log")
+    if integer_x:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _finish(ax, title, xlabel, ylabel, legend=len(series) > 1 or hline is not None)
+
+
+def bars(
+    values: Mapping[str, float], *, title: str = "", ylabel: str = "", hline: tuple[float, str] | None = None
+) -> None:
+    """Uma barra por entrada, com o número em cima.
+
+    Args:
+        values: rótulo → altura.
+        title: título.
+        ylabel: eixo vertical, com a unidade.
+        hline: altura e rótulo de uma linha horizontal de referência.
+    """
+    _, ax = plt.subplots(figsize=(max(4.0, 0.62 * len(values) + 1.2), 3.4))
+    drawn = ax.bar(list(values), list(values.values()), color=COLORS[0])
+    ax.bar_label(drawn, labels=[_comma(f"{value:.3g}") for value in values.values()], fontsize=8)
+    ax.grid(axis="x", visible=False)
+    if hline is not None:
+        ax.axhline(hline[0], color=COLORS[1], linestyle="--", label=hline[1])
+    _finish(ax, title, "", ylabel, legend=hline is not None, format_x=False)
+
+
+def histogram(
+    samples: Mapping[str, Tensor],
+    *,
+    bins: int = 60,
+    title: str = "",
+    xlabel: str = "",
+    density: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+) -> None:
+    """Histogramas normalizados sobrepostos, com curvas de densidade opcionais ``rótulo → (x, p(x))``."""
+    _, ax = plt.subplots(figsize=(6.4, 3.4))
+    for index, (label, values) in enumerate(samples.items()):
+        ax.hist(_numpy(values).ravel(), bins=bins, density=True, alpha=0.45, color=COLORS[index], label=label)
+    for index, (label, (x, p)) in enumerate((density or {}).items()):
+        ax.plot(_numpy(x), _numpy(p), color=COLORS[(index + len(samples)) % len(COLORS)], label=label, linewidth=2)
+    _finish(ax, title, xlabel, "densidade", legend=True)
+
+
+def embedding(
+    points: Tensor | np.ndarray,
+    labels: Tensor,
+    *,
+    title: str = "",
+    xlabel: str = "dimensão 1",
+    ylabel: str = "dimensão 2",
+    kind: str = "dígito",
+) -> None:
+    """Pontos no plano, uma cor por classe e o nome da classe escrito no seu centro.
+
+    O nome escrito faz a figura servir também a quem não distingue as dez cores.
+
+    Args:
+        points: (N, 2).
+        labels: (N,), inteiros.
+        title: título.
+        xlabel: eixo horizontal.
+        ylabel: eixo vertical.
+        kind: o que é uma classe, para a legenda.
+
+    Raises:
+        ValueError: ``points`` não é (N, 2), ou o número de rótulos difere.
+    """
+    xy = _numpy(points)
+    classes = _numpy(labels)
+    runtime.require(xy.ndim == 2 and xy.shape[1] == 2, f"points: veio forma {xy.shape}; esperava (N, 2)")
+    runtime.require(classes.shape == (len(xy),), f"labels: veio forma {classes.shape}; esperava ({len(xy)},)")
+    _, ax = plt.subplots(figsize=(5.6, 5.0))
+    for value in np.unique(classes):
+        members = xy[classes == value]
+        color = CLASS_COLORS[int(value) % len(CLASS_COLORS)]
+        ax.scatter(members[:, 0], members[:, 1], s=5, alpha=0.55, color=color, linewidths=0, label=f"{kind} {value}")
+        x, y = np.median(members, axis=0)
+        box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
+        ax.text(x, y, str(value), fontsize=10, fontweight="bold", color="black", ha="center", va="center", bbox=box)
+    ax.legend(markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _finish(ax, title, xlabel, ylabel, legend=False)
+
+
+def scatter(
+    clouds: Mapping[str, Tensor | np.ndarray],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    equal: bool = True,
+) -> None:
+    """Nuvens de pontos (N, 2) rotuladas, nos mesmos eixos."""
+    _, ax = plt.subplots(figsize=(5.0, 4.4))
+    for index, (label, points) in enumerate(clouds.items()):
+        xy = _numpy(points)
+        ax.scatter(xy[:, 0], xy[:, 1], s=7, alpha=0.6, color=COLORS[index % len(COLORS)], linewidths=0, label=label)
+    if equal:
+        ax.set_aspect("equal")
+    _finish(ax, title, xlabel, ylabel, legend=len(clouds) > 1)
+
+
+def flow_diagram(blocks: Sequence[tuple[str, int]], *, title: str = "", notes: Sequence[str] = ()) -> None:
+    """Diagrama de uma rede: uma caixa por camada, da entrada à saída, com altura que acompanha a largura da camada.
+
+    Args:
+        blocks: (texto, número de unidades) de cada camada.
+        title: título.
+        notes: texto escrito sobre cada seta (no máximo uma a menos que os blocos).
+    """
+    fig, ax = plt.subplots(figsize=(1.45 * len(blocks) + 0.4, 2.7))
+    ax.set_axis_off()
+    largest = max(size for _, size in blocks)
+    for index, (text, size) in enumerate(blocks):
+        height = 0.25 + 0.75 * np.log1p(size) / np.log1p(largest)
+        x = index * 1.6
+        box = FancyBboxPatch(
+            (x - 0.42, -height / 2), 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=COLORS[0]
+        )
+        ax.add_patch(box)
+        ax.text(x, 0, f"{text}\n{size}", ha="center", va="center", fontsize=9)
+        if index:
+            arrow = {"arrowstyle": "->", "color": "#444444", "linewidth": 1.2}
+            ax.annotate("", xy=(x - 0.5, 0), xytext=(x - 1.1, 0), arrowprops=arrow)
+            if index <= len(notes):
+                ax.text(x - 0.8, 0.1, notes[index - 1], ha="center", va="bottom", fontsize=7.5, color="#444444")
+    ax.set_xlim(-0.7, 1.6 * (len(blocks) - 1) + 0.7)
+    ax.set_ylim(-0.62, 0.66)
+    _suptitle(fig, title)
+
+
+def _show(ax: Axes, image: Tensor) -> None:
+    ax.imshow(_numpy(image)[0], vmin=-1, vmax=1, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _suptitle(fig, title: str) -> None:
+    if title:
+        fig.suptitle(title, fontsize=11, fontweight="bold")
+
+
+def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool, format_x: bool = True) -> None:
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    decimal_comma = FuncFormatter(lambda value, _: _comma(f"{value:g}"))
+    if format_x and ax.get_xscale() == "linear":
+        ax.xaxis.set_major_formatter(decimal_comma)
+    if ax.get_yscale() == "linear":
+        ax.yaxis.set_major_formatter(decimal_comma)
+    if legend:
+        ax.legend()
+
+
+def _comma(number: str) -> str:
+    return number.replace(".", ",")
+
+
+def _numpy(values) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
