@@ -1,0 +1,106 @@
+"""Figuras: o que desenham, e o que recusam."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from course_lib import viz
+from course_lib.training import History
+
+
+@pytest.fixture(autouse=True)
+def fresh_figures():
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def images():
+    return torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 28, 28)
+
+
+def shown(fig):
+    return [ax.images[0].get_array() for ax in fig.axes if ax.images]
+
+
+def test_image_grid_shows_every_image_on_the_same_scale(images):
+    viz.image_grid(images, n_cols=5, title="doze", captions=[str(i) for i in range(12)])
+    fig = plt.gcf()
+    arrays = shown(fig)
+    assert len(arrays) == 12
+    np.testing.assert_allclose([array.mean() for array in arrays], torch.linspace(-1, 1, 12), atol=1e-6)
+    # Sem escala comum, uma imagem toda cinza apareceria preta.
+    assert {ax.images[0].get_clim() for ax in fig.axes if ax.images} == {(-1, 1)}
+    assert fig.get_suptitle() == "doze"
+
+
+def test_strips_has_one_labelled_row_per_entry(images):
+    viz.strips({"original": images[:4], "reconstrução": images[4:8]}, captions=["a", "b", "c", "d"])
+    fig = plt.gcf()
+    assert len(shown(fig)) == 8
+    assert [ax.get_ylabel() for ax in fig.axes if ax.get_ylabel()] == ["original", "reconstrução"]
+
+
+def test_latent_traversal_moves_one_coordinate_at_a_time():
+    seen = []
+
+    def decode(z):
+        seen.append(z.clone())
+        return torch.zeros(len(z), 1, 28, 28)
+
+    viz.latent_traversal(decode, torch.tensor([0.5, -0.5, 1.0]), [0, 2], span=2.0, n=5)
+    first, second = seen
+    torch.testing.assert_close(first[:, 0], torch.linspace(-2, 2, 5))
+    assert (first[:, 1] == -0.5).all()
+    assert (first[:, 2] == 1.0).all()
+    torch.testing.assert_close(second[:, 2], torch.linspace(-2, 2, 5))
+    assert (second[:, 0] == 0.5).all()
+
+
+def test_histories_draws_the_named_terms():
+    history = History([{"loss": 3.0, "kl": 1.0}, {"loss": 2.0, "kl": 1.5}], [1.0, 1.0])
+    viz.histories({"VAE": history, "AE": history}, terms=["loss"], names={"loss": "perda"})
+    lines = plt.gca().get_lines()
+    assert [line.get_label() for line in lines] == ["VAE", "AE"]
+    np.testing.assert_allclose(lines[0].get_ydata(), [3.0, 2.0])
+    viz.histories(history, names={"loss": "perda"})
+    assert [line.get_label() for line in plt.gca().get_lines()] == ["perda", "kl"]
+
+
+def test_embedding_writes_each_class_at_its_centre():
+    points = torch.tensor([[0.0, 0.0], [2.0, 0.0], [10.0, 10.0]])
+    viz.embedding(points, torch.tensor([3, 3, 7]))
+    texts = {text.get_text(): text.get_position() for text in plt.gca().texts}
+    assert texts == {"3": (1.0, 0.0), "7": (10.0, 10.0)}
+
+
+def test_remaining_kinds_draw_and_save(tmp_path):
+    x = torch.linspace(0, 1, 5)
+    viz.curves({"a": (x, x), "b": (x, x**2)}, title="t", xlabel="x", ylabel="y", logy=False, hline=(0.5, "meio"))
+    viz.bars({"1": 0.5, "2": 1.25}, ylabel="nats", hline=(1.0, "piso"))
+    assert [text.get_text() for text in plt.gca().texts] == ["0,5", "1,25"]
+    viz.histogram({"a": torch.randn(50)}, xlabel="x", density={"p": (x, x)})
+    viz.scatter({"a": torch.randn(9, 2), "b": torch.randn(9, 2)})
+    viz.flow_diagram([("x", 784), ("z", 64)], notes=["ReLU"])
+    viz.save(tmp_path / "figura.png")
+    assert (tmp_path / "figura.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda x: viz.image_grid(x.flatten(1)), r"\(B, 1, 28, 28\)"),
+        (lambda x: viz.image_grid(x, captions=["só uma"]), "uma por imagem"),
+        (lambda x: viz.strips({}), "nenhuma fileira"),
+        (lambda x: viz.strips({"a": x[:2], "b": x[:3]}), "tamanhos diferentes"),
+        (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2, 2), [0]), "latent_dim"),
+        (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2), [2]), "não existe"),
+        (lambda x: viz.embedding(torch.zeros(4, 3), torch.zeros(4)), r"\(N, 2\)"),
+        (lambda x: viz.embedding(torch.zeros(4, 2), torch.zeros(3)), r"\(4,\)"),
+    ],
+)
+def test_bad_input_is_refused_in_portuguese(images, draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(images)
