@@ -6,5 +6,5 @@ Os módulos importam só para baixo: ``runtime`` ← ``data``, ``models`` ← ``
 
 __version__ = "0.1.0"
 
-# O endereço do repositório mora só aqui (e em _config.yml, que um teste compara): troque os dois ao publicar.
+# O endereço do repositório mora só aqui; o livro o lê daqui, e os testes conferem o dos cadernos.
 REPOSITORY = "https://github.com/curso-redes-generativas/curso"
