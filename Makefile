@@ -1,0 +1,80 @@
+# Alvos do curso. `make` sozinho mostra a lista; PYTHON=python3.12 make livro escolhe o Python.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.pronto
+PORT ?= 8000
+
+# O executor passa caminhos relativos; os capítulos rodam em chapters/ e os testes em pastas temporárias.
+ifneq ($(strip $(CURSO_DADOS)),)
+export CURSO_DADOS := $(abspath $(CURSO_DADOS))
+endif
+ifneq ($(strip $(CURSO_CACHE)),)
+export CURSO_CACHE := $(abspath $(CURSO_CACHE))
+endif
+
+.DEFAULT_GOAL := ajuda
+.PHONY: ajuda livro testes ver fotos exercicios bench requisitos limpar
+
+ajuda: ## mostra esta lista
+	@echo "Uso: make ALVO"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variáveis: CURSO_PERFIL=rapido|padrao|completo, CURSO_DADOS=pasta com MNIST/raw, PYTHON=python3.12"
+
+livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
+	@$(BIN)/python book/build.py
+
+testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -m "not livro"
+	$(BIN)/python -m pytest --nbval --nbval-current-env solutions
+	$(BIN)/python -m pytest -m livro
+
+ver: ## mostra no navegador o livro já construído
+	@test -f _build/html/index.html || { echo "Ainda não há livro: rode make livro."; exit 1; }
+	@echo "Livro em http://localhost:$(PORT) (Ctrl+C para parar; outra porta: make ver PORT=9000)"
+	@$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html > /dev/null 2>&1 || { \
+	  status=$$?; if [ $$status -ne 130 ]; then \
+	    echo "Não consegui servir na porta $(PORT): ela pode estar em uso. Tente make ver PORT=9000."; exit 1; fi; }
+
+fotos: $(READY) ## fotografa as páginas do livro já construído em _build/fotos
+	@$(BIN)/python book/screenshots.py _build/fotos
+
+exercicios: $(READY) ## gera exercises/ a partir de solutions/
+	$(BIN)/python -m course_lib.grading.generate
+
+bench: $(READY) ## mede o curso ao lado do laço do documento
+	$(BIN)/python -m benchmarks
+
+requisitos: ## recompila requirements.txt a partir de pyproject.toml
+	@$(CHECK_PYTHON)
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv && \
+	"$$folder/bin/uv" pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --quiet --output-file requirements.txt
+	@echo "requirements.txt recompilado; confira a diferença e rode make testes."
+
+limpar: ## apaga o livro construído e os arquivos temporários (o ambiente fica)
+	rm -rf _build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "O curso precisa do Python 3.11 ou mais novo, e \"$(PYTHON)\" não é ou não existe."; \
+  echo "Instale um e diga qual usar: PYTHON=python3.12 make ALVO"; exit 1; }
+endef
+
+# O ambiente é refeito quando mudam as versões fixadas ou o pacote.
+$(READY): requirements.txt pyproject.toml
+	@$(CHECK_PYTHON)
+	@test -x $(BIN)/python || { echo "Criando o ambiente em $(VENV)…"; $(PYTHON) -m venv $(VENV); } || { \
+	  echo "Não consegui criar o ambiente. No Debian e no Ubuntu, instale antes o pacote python3-venv."; \
+	  rm -rf $(VENV); exit 1; }
+	@echo "Instalando as dependências (na primeira vez, alguns minutos)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

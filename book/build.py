@@ -1,0 +1,269 @@
+"""Constrói o livro: ``python book/build.py`` (é o que ``make livro`` chama).
+
+O Jupyter Book guarda as saídas dos capítulos e só executa de novo os cadernos que mudaram, mas não percebe que a
+biblioteca, o perfil ou os dados mudaram. Este programa percebe: guarda uma assinatura de cada coisa e apaga o que
+ela invalida antes de construir. Só usa a biblioteca padrão, para que a segunda vez não espere o torch carregar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Os pacotes cujas versões mudam o que um capítulo mostra.
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "umap-learn", "ipywidgets")
+LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
+PATH_VARIABLES = ("CURSO_DADOS", "CURSO_CACHE")
+MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+BOOK_COMMAND = "from jupyter_book.cli.main import main; main()"
+
+EXECUTING = re.compile(r"^(?P<path>.*?): Executing notebook using")
+EXECUTED = re.compile(r"^(?P<path>.*?): Executed notebook in (?P<seconds>[\d.]+) seconds")
+FAILED = re.compile(r"^(?P<path>.*?):(?:\d+:)? WARNING: Executing notebook failed: ")
+# O erro da célula, entre o começo da mensagem do nbclient e a marca com que o myst-nb termina o aviso.
+CELL_ERROR = re.compile(
+    r"Executing notebook failed: .*?(?:following cell:\n|Error: )(?P<error>.*?)\s*\[mystnb", re.DOTALL
+)
+WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE): ")
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """O que decide se o livro guardado ainda vale.
+
+    Attributes:
+        library: código e pesos de ``course_lib``.
+        environment: Python, pacotes, perfil e dispositivo.
+        data: os dados que os capítulos vão encontrar.
+        look: a extensão, os moldes e a configuração do livro, que mudam as páginas mas não as execuções.
+    """
+
+    library: str
+    environment: str
+    data: str
+    look: str
+
+
+def hash_files(root: Path, files: Iterable[Path]) -> str:
+    """SHA-256 dos nomes e dos conteúdos."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def files_in(folder: Path, suffixes: set[str] | None = None) -> list[Path]:
+    """Arquivos de ``folder`` e das suas pastas, sem os que o Python gera."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and (suffixes is None or path.suffix in suffixes)
+    ]
+
+
+def installed(package: str) -> str:
+    """Versão instalada, sem importar o pacote."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "ausente"
+
+
+def data_in_use(environ: Mapping[str, str]) -> str:
+    """Diz de onde sairá o MNIST, procurando onde ``load_mnist`` procura: ``CURSO_DADOS`` e depois o cache.
+
+    Nada é lido: para um conjunto que não muda, basta o tamanho dos arquivos.
+    """
+    base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    cache = environ.get("CURSO_CACHE") or str(Path(base) / "curso-redes-generativas")
+    for folder in filter(None, (environ.get("CURSO_DADOS"), cache)):
+        raw = Path(folder).expanduser() / "MNIST" / "raw"
+        sizes = [(raw / name).stat().st_size for name in MNIST_FILES if (raw / name).is_file()]
+        if len(sizes) == len(MNIST_FILES):
+            return f"MNIST {sizes}"
+    return "sem MNIST no disco"
+
+
+def compute_signature(root: Path, environ: Mapping[str, str]) -> Signature:
+    """Assinatura do estado atual do projeto e do ambiente."""
+    environment = {
+        "python": platform.python_version(),
+        "perfil": environ.get("CURSO_PERFIL") or "padrao",
+        "dispositivo": environ.get("CURSO_DISPOSITIVO", ""),
+        **{package: installed(package) for package in PACKAGES},
+    }
+    library = root / "course_lib"
+    look = [*files_in(root / "book"), root / "_config.yml", root / "_toc.yml"]
+    return Signature(
+        library=hash_files(root, files_in(library, LIBRARY_SUFFIXES)),
+        environment=json.dumps(environment, sort_keys=True),
+        data=data_in_use(environ),
+        look=hash_files(root, [path for path in look if path.is_file()]),
+    )
+
+
+def read_signature(path: Path) -> Signature | None:
+    """Assinatura da última construção, ou None se não há uma que se possa ler."""
+    try:
+        return Signature(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_signature(path: Path, signature: Signature) -> None:
+    """Guarda a assinatura."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(signature), indent=1), encoding="utf-8")
+
+
+def discard_stale(build: Path, old: Signature | None, new: Signature) -> str:
+    """Apaga de ``build`` o que a assinatura nova invalida e diz, em português, o que será feito."""
+    if old is None:
+        shutil.rmtree(build, ignore_errors=True)
+        return "primeira construção: todos os capítulos serão executados"
+    reasons = {
+        "a biblioteca mudou": old.library != new.library,
+        "as versões, o perfil ou o dispositivo mudaram": old.environment != new.environment,
+        "os dados mudaram": old.data != new.data,
+    }
+    changed = [reason for reason, happened in reasons.items() if happened]
+    if changed:
+        shutil.rmtree(build, ignore_errors=True)
+        return f"{' e '.join(changed)}: todos os capítulos serão executados de novo"
+    if old.look != new.look:
+        discard_pages(build)
+        return "a aparência do livro mudou: as páginas serão refeitas com as saídas guardadas"
+    return "a biblioteca, o perfil e os dados são os mesmos: só os capítulos que mudaram serão executados"
+
+
+def discard_pages(build: Path) -> None:
+    """Apaga as páginas e as árvores do Sphinx, mas não as saídas guardadas dos capítulos."""
+    for name in ("html", ".doctrees"):
+        shutil.rmtree(build / name, ignore_errors=True)
+
+
+def kernel_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Ambiente em que os capítulos são executados."""
+    result = dict(environ)
+    for name in PATH_VARIABLES:
+        if result.get(name):
+            # Os capítulos rodam em chapters/: um caminho relativo apontaria para outro lugar.
+            result[name] = str(Path(result[name]).expanduser().absolute())
+    # A biblioteca desta árvore, ainda que outra esteja instalada; e o kernel deste ambiente, ainda que a pessoa tenha
+    # registrado outro com o mesmo nome.
+    result["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), result.get("PYTHONPATH"))))
+    result["JUPYTER_PREFER_ENV_PATH"] = "1"
+    result["PYTHONUNBUFFERED"] = "1"
+    return result
+
+
+@dataclass
+class Report:
+    """O que aconteceu numa construção."""
+
+    status: int = 0
+    executed: int = 0
+    warnings: int = 0
+    failed: str = ""
+
+
+def run_book(root: Path, log: Path) -> Report:
+    """Chama o Jupyter Book, conta em português o que ele faz e guarda tudo o que ele diz em ``log``."""
+    command = [sys.executable, "-c", BOOK_COMMAND, "build", str(root), "-W", "-n", "--keep-going"]
+    report = Report()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = kernel_environment(root, os.environ)
+    with (
+        log.open("w", encoding="utf-8") as record,
+        subprocess.Popen(
+            command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+        ) as process,
+    ):
+        for raw in process.stdout:
+            line = COLOURS.sub("", raw)
+            record.write(line)
+            if found := EXECUTING.match(line):
+                print(f"  executando {relative(found['path'], root)} …", flush=True)
+            elif found := EXECUTED.match(line):
+                report.executed += 1
+                print(f"    pronto em {float(found['seconds']):.1f} s".replace(".", ","), flush=True)
+            elif found := FAILED.match(line):
+                report.failed = relative(found["path"], root)
+            elif WARNING.search(line):
+                report.warnings += 1
+                print(f"  aviso: {line.strip()}", flush=True)
+    report.status = process.returncode
+    return report
+
+
+def relative(path: str, root: Path) -> str:
+    """Caminho visto da raiz do projeto, se está nela."""
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+
+
+def read_cell_error(log: Path) -> str:
+    """Erro da célula que falhou, com o seu código, como está no registro."""
+    text = log.read_text(encoding="utf-8")
+    found = CELL_ERROR.search(text)
+    return found["error"] if found else text
+
+
+def explain_failure(root: Path, log: Path, report: Report) -> None:
+    """Diz em português por que o livro não saiu e onde está o relatório."""
+    if report.failed:
+        error = read_cell_error(log)
+        target = log.parent / "erros" / f"{Path(report.failed).stem}.txt"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(error + "\n", encoding="utf-8")
+        print(f"\n✘ Uma célula de {report.failed} falhou, e o livro não foi construído:")
+        print(f"    {error.splitlines()[-1].strip()}")
+        print(f"  A célula e o erro completo estão em {target}")
+    elif report.warnings:
+        print(f"\n✘ O livro tem {report.warnings} aviso(s), e aqui aviso é erro: corrija-os e construa de novo.")
+        print(f"  O registro completo está em {log}")
+    else:
+        print("\n✘ O livro não foi construído. Fim do registro:")
+        print("".join(f"    {line}\n" for line in log.read_text(encoding="utf-8").splitlines()[-25:]))
+        print(f"  O registro completo está em {log}")
+
+
+def build_book(root: Path) -> int:
+    """Constrói o livro de ``root`` e devolve o código de saída."""
+    start = time.monotonic()
+    build = root / "_build"
+    kept, log = build / "assinatura.json", build / "livro.log"
+    environ = kernel_environment(root, os.environ)
+    signature = compute_signature(root, environ)
+    print(f"Livro: {discard_stale(build, read_signature(kept), signature)}.", flush=True)
+    # Antes de executar: o que uma construção interrompida deixar guardado já é desta assinatura.
+    write_signature(kept, signature)
+    report = run_book(root, log)
+    if report.status:
+        explain_failure(root, log, report)
+        # O Sphinx daria por boas, da próxima vez, as páginas que só tiveram avisos.
+        discard_pages(build)
+        return report.status
+    # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram.
+    write_signature(kept, compute_signature(root, environ))
+    page = (build / "html" / "index.html").as_uri()
+    seconds = f"{time.monotonic() - start:.0f}"
+    print(f"\n✔ Livro pronto em {seconds} s, sem avisos ({report.executed} capítulo(s) executado(s)). Abra:\n  {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(build_book(ROOT))

@@ -1,0 +1,101 @@
+"""Molde, estilo e textos da interface que não passam por catálogo de tradução."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ConfigError
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxTranslator
+
+BOOK = Path(__file__).parents[1]
+
+# O myst-nb preenche "{type}" com estas palavras em inglês.
+HIDDEN_PARTS = {"content": "a célula", "source": "o código", "outputs": "as saídas", "output": "a saída"}
+
+
+def setup(app: Sphinx) -> None:
+    """Registra moldes, estilos, scripts e transformações."""
+    app.connect("config-inited", add_paths)
+    app.connect("config-inited", set_repository)
+    # Depois do tema, que monta os botões com prioridade 501.
+    app.connect("html-page-context", translate_issue_form, priority=600)
+    app.add_css_file("course.css", priority=900)
+    app.add_js_file("course.js", loading_method="defer", priority=900)
+    app.add_post_transform(TranslateHiddenCells)
+    app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_hidden_cell))
+
+
+def add_paths(app: Sphinx, config: Config) -> None:
+    """Acrescenta as pastas de ``book/``, com os nossos moldes à frente dos do tema."""
+    config.templates_path.insert(0, str(BOOK / "templates"))
+    config.html_static_path.append(str(BOOK / "static"))
+
+
+def read_repository(root: Path) -> str:
+    """Endereço do repositório escrito em ``course_lib/__init__.py``, lido sem importar a biblioteca.
+
+    Raises:
+        ConfigError: a constante ``REPOSITORY`` não está lá.
+    """
+    source = root / "course_lib" / "__init__.py"
+    found = re.search(r'^REPOSITORY = "([^"]+)"', source.read_text(encoding="utf-8"), re.MULTILINE)
+    if not found:
+        raise ConfigError(f'não achei a linha REPOSITORY = "https://…" em {source}')
+    return found[1]
+
+
+def set_repository(app: Sphinx, config: Config) -> None:
+    """Dá ao tema o endereço do repositório, que assim fica escrito num só lugar do projeto."""
+    config.html_theme_options["repository_url"] = read_repository(BOOK.parent)
+
+
+def translate_issue_form(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Põe em português o título e o texto que o botão "Relatar um problema" preenche."""
+    title = quote(f"Problema na página {pagename}")
+    body = quote("Descreva aqui o que está errado e o que você esperava.")
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("label") == "source-issues-button":
+                button["url"] = f"{button['url'].partition('?')[0]}?title={title}&body={body}"
+
+
+class TranslateHiddenCells(SphinxPostTransform):
+    """Traduz o nome da parte escondida nos convites "Mostrar …" e "Esconder …"."""
+
+    # Logo depois de HideInputCells (199), que cria os nós.
+    default_priority = 200
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for node in self.document.findall(HideCodeCellNode):
+            for key in ("prompt_show", "prompt_hide"):
+                verb, _, part = node[key].rpartition(" ")
+                if part in HIDDEN_PARTS:
+                    node[key] = f"{verb} {HIDDEN_PARTS[part]}"
+
+
+def visit_hidden_cell(self: SphinxTranslator, node: HideCodeCellNode) -> None:
+    """Como o do myst-nb, sem o ``aria-label`` em inglês: o nome acessível passa a ser o texto que se vê."""
+    classes = " ".join(node["classes"])
+    self.body.append(
+        f'<details class="admonition hide {classes}">\n<summary>\n'
+        f'<p class="collapsed admonition-title">{escape(node["prompt_show"])}</p>\n'
+        f'<p class="expanded admonition-title">{escape(node["prompt_hide"])}</p>\n'
+        "</summary>\n"
+    )
+
+
+def depart_hidden_cell(self: SphinxTranslator, node: HideCodeCellNode) -> None:
+    """Fecha o que ``visit_hidden_cell`` abriu."""
+    self.body.append("</details>\n")

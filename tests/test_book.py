@@ -1,0 +1,360 @@
+"""O livro: o que decide o que se executa de novo, as peças da extensão e as páginas construídas."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from conftest import ROOT, BuiltBook, copy_sources, run_build
+from page_checks import dead_widgets, english_interface, external_resources, images_without_alt
+
+import course_lib
+from book import build
+from book.course_book import bibliography, boxes, search
+from book.course_book.interface import read_repository
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+NOTEBOOKS = [name for name in DOCUMENTS if (ROOT / f"{name}.ipynb").exists()]
+
+
+def parse(html: str) -> BeautifulSoup:
+    """Página a partir do HTML do seu corpo."""
+    return BeautifulSoup(f"<html><body>{html}</body></html>", "html.parser")
+
+
+def read_page(book: BuiltBook, name: str) -> BeautifulSoup:
+    """Página construída."""
+    return BeautifulSoup((book.html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+# --- O que se executa de novo ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Projeto de mentira com uma construção guardada."""
+    for name, text in {
+        "course_lib/models/vae.py": "x = 1\n",
+        "course_lib/weights/vae.safetensors": "pesos",
+        "book/static/course.css": "p {}",
+        "_config.yml": "title: t\n",
+        "_build/.jupyter_cache/global.db": "saídas",
+        "_build/html/index.html": "<p>",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["course_lib/models/vae.py", "course_lib/weights/vae.safetensors"])
+def test_library_change_executes_again(project: Path, name: str) -> None:
+    before = build.compute_signature(project, {})
+    (project / name).write_text("outra coisa", encoding="utf-8")
+    message = build.discard_stale(project / "_build", before, build.compute_signature(project, {}))
+    assert "a biblioteca mudou" in message
+    assert not (project / "_build").exists()
+
+
+def test_new_library_file_executes_again(project: Path) -> None:
+    before = build.compute_signature(project, {})
+    (project / "course_lib" / "viz.py").write_text("", encoding="utf-8")
+    assert build.compute_signature(project, {}).library != before.library
+
+
+def test_profile_change_executes_again(project: Path) -> None:
+    before = build.compute_signature(project, {})
+    after = build.compute_signature(project, {"CURSO_PERFIL": "rapido"})
+    assert "perfil" in build.discard_stale(project / "_build", before, after)
+    assert not (project / "_build").exists()
+
+
+def test_data_change_executes_again(project: Path) -> None:
+    environ = {"CURSO_DADOS": str(project / "dados"), "CURSO_CACHE": str(project / "cache")}
+    before = build.compute_signature(project, environ)
+    raw = project / "dados" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in build.MNIST_FILES:
+        (raw / name).write_bytes(b"123")
+    after = build.compute_signature(project, environ)
+    assert "os dados mudaram" in build.discard_stale(project / "_build", before, after)
+    assert not (project / "_build").exists()
+
+
+def test_look_change_keeps_outputs(project: Path) -> None:
+    before = build.compute_signature(project, {})
+    (project / "book/static/course.css").write_text("p { color: red }", encoding="utf-8")
+    build.discard_stale(project / "_build", before, build.compute_signature(project, {}))
+    assert not (project / "_build/html").exists()
+    assert (project / "_build/.jupyter_cache/global.db").exists()
+
+
+def test_nothing_changed_keeps_everything(project: Path) -> None:
+    signature = build.compute_signature(project, {})
+    (project / "course_lib" / "__pycache__").mkdir()
+    (project / "course_lib" / "__pycache__" / "vae.cpython-311.pyc").write_bytes(b"")
+    assert build.compute_signature(project, {}) == signature
+    build.discard_stale(project / "_build", signature, signature)
+    assert (project / "_build/html/index.html").exists()
+
+
+def test_signature_round_trip(tmp_path: Path) -> None:
+    signature = build.Signature("a", "b", "c", "d")
+    path = tmp_path / "_build" / "assinatura.json"
+    build.write_signature(path, signature)
+    assert build.read_signature(path) == signature
+    assert build.read_signature(path) != replace(signature, library="z")
+    path.write_text("{", encoding="utf-8")
+    assert build.read_signature(path) is None
+
+
+def test_relative_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    environ = build.kernel_environment(tmp_path, {"CURSO_DADOS": "../dados", "CURSO_CACHE": ""})
+    assert Path(environ["CURSO_DADOS"]).is_absolute()
+    assert environ["CURSO_CACHE"] == ""
+
+
+# --- As peças da extensão ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("Erro comum.", "erro"),
+        ("Erro comum: a perda vira NaN.", "erro"),
+        ("Atenção.", "erro"),
+        ("Confira.", "confira"),
+        ("Experimente:", "experimente"),
+        ("Nota.", "nota"),
+        ("Outra coisa.", "neutra"),
+        ("Só uma ênfase", None),
+        ("Notação sem ponto", None),
+        ("Notação.", "neutra"),
+    ],
+)
+def test_box_kind(label: str, kind: str | None) -> None:
+    assert boxes.box_kind(label) == kind
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("codificação", "codificacao"), ("Não", "nao"), ("reduções", "redução"), ("máquinas", "maquina")],
+)
+def test_search_ignores_accents(one: str, other: str) -> None:
+    language = search.SearchFoldedPortuguese({})
+    assert language.stem(one) == language.stem(other)
+    assert language.stem(one) != language.stem("verossimilhança")
+
+
+def test_search_ignores_stop_words_without_accent() -> None:
+    language = search.SearchFoldedPortuguese({})
+    assert not language.word_filter("nao")
+    assert language.word_filter("codificador")
+
+
+def test_bibliography_words_are_portuguese_and_fields_are_kept() -> None:
+    from pybtex.database import parse_string
+
+    entry = "title={Pages and In Volume}, author={Silva, Ana and Souza, Rui}, year={2020}"
+    data = parse_string(
+        f"@inproceedings{{a, {entry}, booktitle={{Anais}}, pages={{1--2}}}}\n@phdthesis{{b, {entry}, school={{USP}}}}",
+        "bibtex",
+    )
+    formatted = bibliography.PortugueseStyle().format_bibliography(data)
+    proceedings, thesis = (item.text.render_as("text") for item in formatted)
+    assert "Ana Silva e Rui Souza. Pages and In Volume. Em Anais" in proceedings
+    assert "Tese de doutorado, USP" in thesis
+
+
+def luminance(colour: str) -> float:
+    """Luminância relativa de ``#rrggbb`` (WCAG 2.1)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contraste entre duas cores, de 1 a 21."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_the_wcag_one() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_boxes_have_enough_contrast() -> None:
+    css = (ROOT / "book/static/course.css").read_text(encoding="utf-8")
+    # As cores do modo claro vêm antes das do escuro; o texto é o do tema.
+    light, dark = css.split('html[data-theme="dark"] {', 1)
+    for part, text in ((light, "#222832"), (dark.split("}", 1)[0], "#ced6dd")):
+        colours = dict(re.findall(r"--([a-z]+-(?:fundo|rotulo)): (#[0-9a-f]{6});", part))
+        assert len(colours) == 2 * len({*boxes.KINDS.values(), "neutra"})
+        for name, background in colours.items():
+            if name.endswith("-fundo"):
+                assert contrast(colours[name.replace("fundo", "rotulo")], background) >= 4.5, name
+                assert contrast(text, background) >= 4.5, name
+
+
+def test_repository_address_stands_in_one_place() -> None:
+    assert read_repository(ROOT) == course_lib.REPOSITORY
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    assert "github.com/" not in config
+
+
+def test_vendored_versions_are_the_declared_ones() -> None:
+    declared = (ROOT / "book/vendor/README.md").read_text(encoding="utf-8")
+    script = (ROOT / "book/vendor/mathjax/tex-svg-full.js").read_text(encoding="utf-8")
+    assert "| 3.2.2 |" in declared
+    assert 'VERSION="3.2.2"' in script or '"3.2.2"' in script
+    assert (ROOT / "book/vendor/mathjax/LICENSE").exists()
+
+
+# --- As conferências das páginas apanham o que devem ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<button title="Toggle primary sidebar"></button>',
+        '<nav aria-label="Page"></nav>',
+        "<a>Skip to main content</a>",
+        "<article><details><summary><p>Show code cell source</p></summary></details></article>",
+        '<article><div class="admonition"><p class="admonition-title">Note</p></div></article>',
+        '<input placeholder="Search this book...">',
+    ],
+)
+def test_english_interface_is_caught(html: str) -> None:
+    assert english_interface(parse(html))
+
+
+def test_text_and_titles_are_not_interface() -> None:
+    page = parse("<article><p>O artigo Deep Learning by the page.</p></article><h2>The next</h2>")
+    assert not english_interface(page)
+    assert not english_interface(
+        parse('<article><a class="reference" title="Learning with the VAE">[KW14]</a></article>')
+    )
+    assert not english_interface(parse('<button title="Pesquisar no livro">Próxima</button>'))
+
+
+@pytest.mark.parametrize(
+    "image",
+    ['<img src="a.png">', '<img alt="" src="a.png">', '<img alt="../_images/3af9b57cced14a838a25647c7c.png" src="a">'],
+)
+def test_missing_alt_is_caught(image: str) -> None:
+    assert images_without_alt(parse(f"<article>{image}</article>"))
+    assert not images_without_alt(parse('<article><img alt="Perda por época, que cai." src="a.png"></article>'))
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://cdn.jsdelivr.net/x.js"></script>',
+        '<link rel="stylesheet" href="//fonts.example/a.css">',
+        '<img src="http://exemplo.org/a.png">',
+    ],
+)
+def test_external_resource_is_caught(tag: str) -> None:
+    assert external_resources(parse(tag))
+    assert not external_resources(parse('<a href="https://exemplo.org">a</a><script src="../_static/a.js"></script>'))
+
+
+# --- O livro construído -----------------------------------------------------------------------------------
+
+
+@pytest.mark.livro
+def test_book_builds_without_warnings(built_book: BuiltBook) -> None:
+    assert "sem avisos" in built_book.output
+    assert "aviso:" not in built_book.output
+    assert (built_book.html / "index.html").exists()
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_cell_was_executed(built_book: BuiltBook, name: str) -> None:
+    notebook = nbformat.read(built_book.root / "_build" / "jupyter_execute" / f"{name}.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert cells
+    assert all(cell.execution_count for cell in cells)
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    assert read_page(built_book, name).select("div.cell_output")
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", [*DOCUMENTS, "search"])
+def test_page_speaks_portuguese(built_book: BuiltBook, name: str) -> None:
+    page = read_page(built_book, name)
+    assert page.html["lang"] == "pt-BR"
+    assert english_interface(page) == []
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", [*DOCUMENTS, "search"])
+def test_page_loads_nothing_from_outside(built_book: BuiltBook, name: str) -> None:
+    page = read_page(built_book, name)
+    assert external_resources(page) == []
+    assert dead_widgets(page) == []
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_figures_have_alternative_text(built_book: BuiltBook, name: str) -> None:
+    assert images_without_alt(read_page(built_book, name)) == []
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_colab_button_opens_this_chapter(built_book: BuiltBook, name: str) -> None:
+    owner = course_lib.REPOSITORY.removeprefix("https://github.com/")
+    expected = f"https://colab.research.google.com/github/{owner}/blob/main/{name}.ipynb"
+    links = {link.get("href") for link in read_page(built_book, name).select(".dropdown-launch-buttons a")}
+    assert links == {expected}
+
+
+@pytest.mark.livro
+def test_second_build_executes_nothing(built_book: BuiltBook) -> None:
+    result = run_build(built_book.root, CURSO_PERFIL="rapido")
+    assert result.returncode == 0, result.stdout
+    assert "(0 capítulo(s) executado(s))" in result.stdout
+    assert "executando" not in result.stdout
+
+
+def write_notebook(path: Path, source: str) -> None:
+    """Caderno com um título e uma célula."""
+    cells = [nbformat.v4.new_markdown_cell("# Um capítulo"), nbformat.v4.new_code_cell(source)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.livro
+def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
+    copy_sources(tmp_path, ("_config.yml", "book"))
+    chapters, library = tmp_path / "chapters", tmp_path / "course_lib"
+    chapters.mkdir()
+    library.mkdir()
+    (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\n', encoding="utf-8")
+    (chapters / "referencias.bib").touch()
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/unico\n", encoding="utf-8")
+
+    write_notebook(chapters / "unico.ipynb", "print('certo')")
+    good = run_build(tmp_path)
+    assert good.returncode == 0, good.stdout
+
+    write_notebook(chapters / "unico.ipynb", "raise RuntimeError('erro plantado')")
+    for _ in range(2):
+        bad = run_build(tmp_path)
+        assert bad.returncode != 0
+        assert "Uma célula de chapters/unico.ipynb falhou" in bad.stdout
+        assert "RuntimeError: erro plantado" in bad.stdout
+    report = tmp_path / "_build" / "erros" / "unico.txt"
+    assert str(report) in bad.stdout
+    assert "erro plantado" in report.read_text(encoding="utf-8")
