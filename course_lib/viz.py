@@ -321,6 +321,38 @@ def scatter(
     _finish(ax, title, xlabel, ylabel, legend=len(clouds) > 1)
 
 
+def scatter_panels(
+    panels: Mapping[str, Mapping[str, Tensor | np.ndarray]], *, n_cols: int = 4, title: str = ""
+) -> None:
+    """Um quadro de dispersão por entrada, todos com os mesmos eixos: as mesmas nuvens em instantes ou casos diferentes.
+
+    Args:
+        panels: título do quadro → (rótulo → (N, 2)); as cores seguem a ordem dos rótulos do primeiro quadro.
+        n_cols: quadros por linha.
+        title: título da figura.
+
+    Raises:
+        ValueError: não há quadros.
+    """
+    runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
+    n_cols = min(n_cols, len(panels))
+    n_rows = -(-len(panels) // n_cols)
+    size = (n_cols * 1.9, n_rows * 2.0 + 0.7)
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (name, clouds) in zip(axes.flat, panels.items(), strict=False):
+        for index, (label, points) in enumerate(clouds.items()):
+            xy = _numpy(points)
+            ax.scatter(xy[:, 0], xy[:, 1], s=4, alpha=0.6, color=COLORS[index % len(COLORS)], linewidths=0, label=label)
+        ax.set_aspect("equal")
+        _finish(ax, name, "", "", legend=False)
+        ax.title.set(fontsize=9, fontweight="normal")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    _suptitle(fig, title)
+
+
 def flow_diagram(blocks: Sequence[tuple[str, int]], *, title: str = "", notes: Sequence[str] = ()) -> None:
     """Diagrama de uma rede: uma caixa por camada, da entrada à saída, com altura que acompanha a largura da camada.
 

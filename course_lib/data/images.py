@@ -162,7 +162,8 @@ class Batches:
         for start in range(0, n, self.batch_size):
             if self.shuffle:
                 index = order[start : start + self.batch_size]
-                yield Batch(images[index], labels[index])
+                # index_select, e não images[index]: a mesma cópia, três vezes mais rápida na CPU.
+                yield Batch(images.index_select(0, index), labels.index_select(0, index))
             else:
                 yield Batch(images[start : start + self.batch_size], labels[start : start + self.batch_size])
         self.epoch += 1
@@ -172,7 +173,7 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
     """MNIST como tensores; na falta de arquivo e de rede, os dígitos embutidos, com um aviso.
 
     Procura, nesta ordem: ``root`` ou ``CURSO_DADOS``; a pasta de cache do curso; o download do torchvision, com os
-    seus espelhos. O SHA-256 de cada arquivo é conferido: o que está estragado no cache é apagado e refeito; numa
+    seus espelhos. O SHA-256 de cada arquivo é conferido: o que está estragado no cache é refeito; numa
     pasta indicada por você nada é apagado, e o arquivo bom é baixado para o cache.
 
     Args:
@@ -298,7 +299,6 @@ def _download_mnist(root: Path, split: str) -> Exception | None:
         for problem in _find_problems(root, split):
             if problem.damaged:
                 print(f"{problem}; refazendo", file=sys.stderr)
-                problem.path.unlink()
             error = _download_file(problem.path)
             if error is not None:
                 return error

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib import runtime
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, mlp, require_count, require_latent
+from course_lib.models.layers import (
+    IMAGE_DIM,
+    IMAGE_SHAPE,
+    mlp,
+    require_count,
+    require_dtype,
+    require_latent,
+    tanh,
+)
 
 
 class Autoencoder(nn.Module):
@@ -54,6 +62,7 @@ class Autoencoder(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
+        require_dtype(x, self.encoder)
         z = self.encoder(x.flatten(1))  # (B, latent_dim)
         return F.relu(z) if self.relu_code else z
 
@@ -61,10 +70,11 @@ class Autoencoder(nn.Module):
         """Imagens (B, 1, 28, 28) em (-1, 1) a partir dos códigos z (B, latent_dim).
 
         Raises:
-            ValueError: ``z`` tem outra forma.
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        return torch.tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
+        require_dtype(z, self.decoder, "z")
+        return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstrução (B, 1, 28, 28) de x (B, 1, 28, 28)."""
@@ -96,7 +106,7 @@ class Autoencoder(nn.Module):
             ValueError: ``n`` menor que 1.
         """
         require_count(n)
-        eps = torch.randn(n, self.latent_dim, device=self.code_mean.device)
+        eps = torch.randn(n, self.latent_dim, device=self.code_mean.device, dtype=self.code_mean.dtype)
         z = self.code_mean + eps @ self.code_scale.T
         return self.decode(F.relu(z) if self.relu_code else z)
 

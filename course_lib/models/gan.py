@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib import runtime
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, mlp, require_count, require_latent
+from course_lib.models.layers import (
+    IMAGE_DIM,
+    IMAGE_SHAPE,
+    mlp,
+    require_count,
+    require_dtype,
+    require_latent,
+    tanh,
+)
 
 
 class Generator(nn.Module):
@@ -35,10 +43,11 @@ class Generator(nn.Module):
         """Imagens (B, 1, 28, 28) em (-1, 1) de z (B, latent_dim).
 
         Raises:
-            ValueError: ``z`` tem outra forma.
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        return torch.tanh(self.net(z)).view(-1, *IMAGE_SHAPE)
+        require_dtype(z, self.net, "z")
+        return tanh(self.net(z)).view(-1, *IMAGE_SHAPE)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -48,7 +57,8 @@ class Generator(nn.Module):
             ValueError: ``n`` menor que 1.
         """
         require_count(n)
-        return self(torch.randn(n, self.latent_dim, device=next(self.parameters()).device))
+        weights = next(self.parameters())
+        return self(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype))
 
 
 class Discriminator(nn.Module):
@@ -72,6 +82,7 @@ class Discriminator(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
+        require_dtype(x, self.net)
         return self.net(x.flatten(1)).squeeze(1)
 
 
@@ -141,9 +152,15 @@ class GANStep:
         self.gen_loss = gen_loss
 
     def __call__(self, batch) -> dict[str, Tensor]:
-        """Anda um passo com ``batch.x`` (B, 1, 28, 28) e devolve as duas perdas."""
+        """Anda um passo com ``batch.x`` (B, 1, 28, 28) e devolve as duas perdas.
+
+        Raises:
+            TypeError, ValueError: ``batch.x`` não é um lote de imagens.
+        """
+        runtime.require_images(batch.x, "batch.x")
+        require_dtype(batch.x, self.gen, "batch.x")
         n = len(batch.x)
-        z = torch.randn(n, self.gen.latent_dim, device=batch.x.device)
+        z = torch.randn(n, self.gen.latent_dim, device=batch.x.device, dtype=batch.x.dtype)
         fake = self.gen(z)
 
         # Discriminador: reais e falsas num só lote, porque um produto grande custa menos que dois pequenos.

@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib import runtime
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, mlp, require_count, require_latent
+from course_lib.models.layers import (
+    IMAGE_DIM,
+    IMAGE_SHAPE,
+    mlp,
+    require_count,
+    require_dtype,
+    require_latent,
+    tanh,
+)
 
 # O documento divide o erro quadrático por beta = 10. Como -log N(x; x_hat, σ²) = ‖x - x_hat‖² / 2σ² + constante, isso
 # é supor em cada pixel uma gaussiana de variância σ² = 10 / 2.
@@ -53,6 +61,7 @@ class VAE(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
+        require_dtype(x, self.encoder)
         mu, logvar = self.posterior(self.encoder(x.flatten(1))).chunk(2, dim=1)
         return mu, logvar
 
@@ -74,26 +83,33 @@ class VAE(nn.Module):
         Referência:
             Kingma e Welling (2013), seção 2.4.
         """
-        runtime.require(
-            mu.shape == logvar.shape,
-            f"mu e logvar: vieram formas {tuple(mu.shape)} e {tuple(logvar.shape)}; esperava a mesma",
-        )
+        _require_same_shape(mu, logvar)
         if eps is None:
             eps = torch.randn_like(mu)
+        # Um eps (D,) ou (1, D) se propagaria em silêncio: o mesmo ruído em todas as imagens do lote.
+        runtime.require(
+            eps.shape == mu.shape, f"eps: veio forma {tuple(eps.shape)}; esperava a de mu, {tuple(mu.shape)}"
+        )
         return torch.addcmul(mu, eps, torch.exp(0.5 * logvar))
 
     def decode(self, z: Tensor) -> Tensor:
         """Imagens médias (B, 1, 28, 28) em (-1, 1) de z (B, latent_dim).
 
         Raises:
-            ValueError: ``z`` tem outra forma.
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        return torch.tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
+        require_dtype(z, self.decoder, "z")
+        return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Logits (B, 1, 28, 28) de cada pixel estar aceso, na leitura de Bernoulli do mesmo decodificador."""
+        """Logits (B, 1, 28, 28) de cada pixel estar aceso, na leitura de Bernoulli do mesmo decodificador.
+
+        Raises:
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
+        """
         require_latent(z, self.latent_dim)
+        require_dtype(z, self.decoder, "z")
         return 2.0 * self.decoder(z).view(-1, *IMAGE_SHAPE)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,7 +125,8 @@ class VAE(nn.Module):
             ValueError: ``n`` menor que 1.
         """
         require_count(n)
-        return self.decode(torch.randn(n, self.latent_dim, device=next(self.parameters()).device))
+        weights = next(self.parameters())
+        return self.decode(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype))
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -124,10 +141,14 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Returns:
         (B,), nunca negativa.
 
+    Raises:
+        ValueError: as formas diferem.
+
     Referência:
         Kingma e Welling (2013), apêndice B.
     """
-    return 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar).sum(1)
+    _require_same_shape(mu, logvar)
+    return 0.5 * (mu.square() + logvar.expm1() - logvar).sum(1)
 
 
 def gaussian_objective(
@@ -188,6 +209,13 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0) -> dict[str, Te
     reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(batch.x)
     kl = kl_to_standard_normal(mu, logvar).mean()
     return {"loss": reconstruction + beta * kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def _require_same_shape(mu: Tensor, logvar: Tensor) -> None:
+    runtime.require(
+        mu.shape == logvar.shape,
+        f"mu e logvar: vieram formas {tuple(mu.shape)} e {tuple(logvar.shape)}; esperava a mesma",
+    )
 
 
 def _require_beta(beta: float) -> None:

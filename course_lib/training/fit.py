@@ -54,8 +54,14 @@ class ObjectiveStep:
         self.scheduler = scheduler
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
-        """Anda um passo e devolve os termos do objetivo, sem gradiente."""
+        """Anda um passo e devolve os termos do objetivo, sem gradiente.
+
+        Raises:
+            ValueError: o objetivo não devolveu ``"loss"``.
+        """
         terms = self.objective(self.model, batch)
+        if "loss" not in terms:
+            raise ValueError(f"objective: devolveu {', '.join(terms) or 'nada'}; esperava um dicionário com 'loss'")
         self.optimizer.zero_grad()
         terms["loss"].backward()
         self.optimizer.step()
@@ -98,7 +104,7 @@ def fit(
         Média de cada termo por época, pesada pelo tamanho dos lotes.
 
     Raises:
-        ValueError: ``epochs`` menor que 1, ou ``batches`` vazio.
+        ValueError: ``epochs`` menor que 1, ``batches`` vazio, ou ``step`` não devolve escalares.
         NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
     """
@@ -152,11 +158,11 @@ def _run_epoch(
     for index, batch in enumerate(batches, start=1):
         terms = step(batch)
         if sums is None:
-            names = list(terms)
+            names = _term_names(terms)
             sums = torch.zeros(len(names), dtype=torch.float64, device=next(iter(terms.values())).device)
         n = _batch_length(batch)
         # Os termos continuam tensores: lê-los um a um aqui pararia a GPU a cada passo.
-        sums.add_(torch.stack([terms[name] for name in names]), alpha=n)
+        sums.add_(torch.stack([terms[name] for name in names]).detach(), alpha=n)
         seen += n
         for call in on_step:
             call()
@@ -169,6 +175,17 @@ def _run_epoch(
     bar.set_postfix_str(_format(names, sums, seen, epoch), refresh=False)
     means = (sums / seen).tolist()
     return dict(zip(names, means, strict=True)), time.perf_counter() - start
+
+
+def _term_names(terms: Any) -> list[str]:
+    """Nomes dos termos, depois de conferir o primeiro dicionário que o passo devolveu."""
+    if not isinstance(terms, dict) or not terms:
+        raise ValueError(f"step: devolveu {type(terms).__name__}; esperava um dicionário {{termo: escalar}}")
+    for name, value in terms.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            came = f"um tensor de forma {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"step: o termo {name!r} é {came}; esperava um tensor escalar, de forma ()")
+    return list(terms)
 
 
 def _batch_length(batch: Any) -> int:
@@ -244,7 +261,7 @@ def _restore(path: Path, parts: dict[str, Any], seed: int, steps: int | None, ep
             f"{path}: guarda {', '.join(sorted(state['parts']))}; este treinamento tem {', '.join(sorted(parts))}"
         )
     before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
-    for name, part in parts.items():
+    for name in parts:
         # Uma agenda que conhece o seu fim (OneCycle) não se estica: passar dele estouraria no meio da retomada.
         saved, current = (source[name].get("total_steps") for source in (state["parts"], before))
         if saved != current:

@@ -1,0 +1,166 @@
+"""O que é um exercício: questões, cada uma com um sorteio de entradas e um juiz que olha só para os dados.
+
+O juiz recebe as entradas intactas e a resposta, e não a função do estudante. Assim a mesma definição serve à
+conferência no caderno, que chama a função ali mesmo, e a uma correção que a chame noutro processo e só traga de volta
+os números.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_lib import runtime
+
+
+class Mistake(Exception):
+    """A resposta está errada; o texto é a dica para o estudante.
+
+    A dica ensina sem entregar: nunca contém a entrada sorteada nem o valor esperado.
+    """
+
+
+@dataclass(frozen=True)
+class Question:
+    """Uma questão, achada no caderno pelo nome da função que o estudante escreve.
+
+    Attributes:
+        name: nome curto (``"q1"``), o que se passa a ``verificar``.
+        function: nome da função do estudante.
+        points: quanto vale.
+        start: por onde começar; é a dica da questão ainda em branco.
+        public_seeds: sementes dos casos que a conferência no caderno usa.
+        make_inputs: sorteia os argumentos, na ordem da assinatura, a partir de uma semente. A mesma semente dá
+            sempre os mesmos argumentos, em objetos novos: o que o estudante altera não chega ao juiz.
+        judge: ``judge(inputs, answer)``; levanta :class:`Mistake` se a resposta está errada.
+    """
+
+    name: str
+    function: str
+    points: float
+    start: str
+    public_seeds: tuple[int, ...]
+    make_inputs: Callable[[int], dict[str, Any]]
+    judge: Callable[[Mapping[str, Any], Any], None]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Um exercício: o caderno ``solutions/<name>.ipynb`` e as suas questões.
+
+    Raises:
+        ValueError: duas questões com o mesmo nome ou a mesma função.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+
+    def __post_init__(self) -> None:
+        for attribute in ("name", "function"):
+            values = [getattr(question, attribute) for question in self.questions]
+            runtime.require(len(set(values)) == len(values), f"questões repetidas em {self.name}: {values}")
+
+
+def load_exercise(name: str) -> Exercise:
+    """A definição do exercício ``NN_tema``, que mora em ``course_lib/grading/exercises/tema.py``.
+
+    Raises:
+        ValueError: não há exercício com esse nome.
+    """
+    from course_lib.grading import exercises
+
+    known = {}
+    for module in pkgutil.iter_modules(exercises.__path__, f"{exercises.__name__}."):
+        exercise = importlib.import_module(module.name).EXERCISE
+        known[exercise.name] = exercise
+    runtime.require(name in known, f"exercício desconhecido: {name!r}; os exercícios são {', '.join(sorted(known))}")
+    return known[name]
+
+
+def tensor_answer(answer: Any, shape: tuple[int, ...], *, hints: Mapping[tuple[int, ...], str] | None = None) -> Tensor:
+    """A resposta como tensor float64 na CPU, se tem a forma pedida e só números finitos.
+
+    Args:
+        answer: o que a função do estudante devolveu.
+        shape: a forma pedida.
+        hints: dica para cada forma errada que tem causa conhecida.
+
+    Raises:
+        Mistake: a resposta não é um tensor, ou a forma, o tipo ou os valores não servem.
+    """
+    wanted = _readable(shape)
+    if answer is None:
+        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    if isinstance(answer, list | tuple):
+        kind = "uma lista" if isinstance(answer, list) else "uma tupla"
+        raise Mistake(
+            f"a função devolveu {kind} de {len(answer)} itens; esperava um tensor só, de forma {wanted}. "
+            "Para juntar tensores iguais num tensor, use `torch.stack`."
+        )
+    if isinstance(answer, np.ndarray):
+        raise Mistake("a função devolveu um array do NumPy; devolva o tensor, sem `.numpy()`.")
+    if not isinstance(answer, Tensor):
+        raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um tensor de forma {wanted}.")
+    found = tuple(answer.shape)
+    if found != shape:
+        cause = (hints or {}).get(found)
+        raise Mistake(f"a forma é {_readable(found)}; esperava {wanted}." + (f" {cause}" if cause else ""))
+    if not answer.is_floating_point():
+        raise Mistake(
+            f"o tensor é de {str(answer.dtype).removeprefix('torch.')}; esperava números com vírgula (float32)."
+        )
+    value = answer.detach().cpu().double()
+    if not value.isfinite().all():
+        raise Mistake("há NaN ou infinito na resposta; procure uma divisão por zero.")
+    return value
+
+
+def number_answer(answer: Any, *, hints: Mapping[tuple[int, ...], str] | None = None) -> float:
+    """A resposta como ``float``, se é um número finito ou um tensor de um número só.
+
+    Raises:
+        Mistake: a resposta não é um número finito.
+    """
+    if isinstance(answer, int | float | np.integer | np.floating) and not isinstance(answer, bool):
+        answer = torch.tensor(float(answer))
+    if isinstance(answer, np.ndarray) and answer.dtype.kind in "iuf":
+        answer = torch.from_numpy(answer.astype(float))
+    if isinstance(answer, Tensor):
+        return tensor_answer(answer, (), hints=hints).item()
+    if answer is None:
+        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um número.")
+
+
+def require_no_gradient(answer: Tensor) -> None:
+    """Confere que a resposta não arrasta o grafo da derivada.
+
+    Raises:
+        Mistake: a resposta pede gradiente.
+    """
+    if answer.requires_grad:
+        raise Mistake(
+            "os números estão certos, mas o tensor ainda carrega o grafo da derivada, que aqui só gasta memória. "
+            "Calcule dentro de `with torch.no_grad():` (ou termine com `.detach()`)."
+        )
+
+
+def close(value: Tensor | float, expected: Tensor | float) -> bool:
+    """Se os dois têm a mesma forma e os mesmos números, a menos do arredondamento de float32."""
+    value, expected = torch.as_tensor(value), torch.as_tensor(expected)
+    if value.shape != expected.shape:
+        return False
+    return torch.allclose(value.detach().double(), expected.detach().double(), rtol=1e-4, atol=1e-4)
+
+
+def _readable(shape: tuple[int, ...]) -> str:
+    if not shape:
+        return "() (um número só)"
+    return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"

@@ -1,0 +1,1 @@
+"""As definições dos exercícios: o módulo ``tema`` define ``EXERCISE``, cujo caderno é ``solutions/NN_tema.ipynb``."""
