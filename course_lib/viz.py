@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,9 +49,9 @@ plt.rcParams.update(
 )
 
 
-def save(path: str | Path) -> None:
-    """Grava a última figura desenhada e a fecha."""
-    plt.savefig(path)
+def save(target: str | Path | BinaryIO) -> None:
+    """Grava a última figura desenhada num caminho ou num arquivo aberto, e a fecha."""
+    plt.savefig(target)
     plt.close()
 
 

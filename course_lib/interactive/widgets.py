@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
@@ -82,5 +83,17 @@ def choose(grids: Mapping[str, Tensor], *, name: str, title: str = "") -> None:
 
 
 def _show(draw: Callable[..., None], **controls: widgets.Widget) -> None:
-    output = widgets.interactive_output(draw, controls)
-    display(widgets.VBox([*controls.values(), output]))
+    # Uma imagem que se troca, e não um widgets.Output: este depende de o cliente capturar saídas aninhadas, e o que
+    # executa os cadernos na construção do livro já travou nele.
+    picture = widgets.Image(format="png")
+
+    def refresh(_=None) -> None:
+        draw(**{name: control.value for name, control in controls.items()})
+        buffer = io.BytesIO()
+        viz.save(buffer)
+        picture.value = buffer.getvalue()
+
+    for control in controls.values():
+        control.observe(refresh, names="value")
+    refresh()
+    display(widgets.VBox([*controls.values(), picture]))

@@ -1,0 +1,63 @@
+"""Controles para núcleos vivos: mexer num deles redesenha a figura."""
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from course_lib import interactive
+from course_lib.data import load_embedded_digits
+from course_lib.interactive import widgets
+from course_lib.models.vae import VAE
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """O que foi mostrado, em vez de ir para a tela."""
+    boxes = []
+    monkeypatch.setattr(widgets, "display", boxes.append)
+    yield boxes
+    plt.close("all")
+
+
+def picture(box):
+    return next(child for child in box.children if isinstance(child, ipywidgets.Image))
+
+
+def control(box, description):
+    return next(child for child in box.children if getattr(child, "description", None) == description)
+
+
+def assert_redraws(box, description, value):
+    before = bytes(picture(box).value)
+    assert before.startswith(b"\x89PNG")
+    control(box, description).value = value
+    after = bytes(picture(box).value)
+    assert after.startswith(b"\x89PNG")
+    assert after != before
+    # A figura vive na imagem do controle; uma aberta a mais apareceria duas vezes no caderno.
+    assert not plt.get_fignums()
+
+
+def test_latent_walk_moves_one_coordinate(shown):
+    torch.manual_seed(0)
+    vae = VAE()
+    interactive.latent_walk(vae.decode, vae.latent_dim)
+    assert_redraws(shown[0], "Valor", 3.0)
+    assert_redraws(shown[0], "Coordenada", 7)
+    assert control(shown[0], "Coordenada").max == vae.latent_dim - 1
+
+
+def test_interpolation_goes_between_the_chosen_digits(shown):
+    digits = load_embedded_digits("test")
+    flat = (lambda x: x.flatten(1), lambda z: z.view(-1, 1, 28, 28))
+    interactive.interpolation({"pixels": flat}, digits)
+    assert control(shown[0], "De").options == tuple(range(10))
+    assert_redraws(shown[0], "Para", 2)
+    assert_redraws(shown[0], "Passos", 4)
+
+
+def test_choose_switches_between_ready_grids(shown):
+    grids = {"1": torch.zeros(4, 1, 28, 28), "20": torch.ones(4, 1, 28, 28)}
+    interactive.choose(grids, name="beta")
+    assert_redraws(shown[0], "beta", "20")
