@@ -217,11 +217,17 @@ def store_outputs(path: Path) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+class _PortugueseHelp(argparse.HelpFormatter):
+    def add_usage(self, usage, actions, groups, prefix=None) -> None:
+        super().add_usage(usage, actions, groups, prefix or "uso: ")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """O comando; devolve 0 se tudo está em ordem e 1 se não está."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib.grading.generate",
         description="Gera os cadernos de exercises/ a partir dos de solutions/.",
+        formatter_class=_PortugueseHelp,
         add_help=False,
     )
     parser._optionals.title = "opções"

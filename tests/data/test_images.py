@@ -123,8 +123,9 @@ def test_take():
     torch.testing.assert_close(drawn.images[:, 0, 0, 0], drawn.labels / 50)
     assert drawn.name == "numeradas"
     assert len(dataset.take(50)) == len(dataset.take(99)) == 50
-    with pytest.raises(ValueError, match="n: veio 0"):
-        dataset.take(0)
+    for n in (0, -1, 2.5, "3"):
+        with pytest.raises(ValueError, match=f"n: veio {n!r}; esperava"):
+            dataset.take(n)
 
 
 def test_take_leaves_the_global_generator_alone():
@@ -187,7 +188,7 @@ def test_without_shuffling_the_order_is_the_file_order():
     assert order(numbered(10).batches(3, shuffle=False), 5) == list(range(10))
 
 
-@pytest.mark.parametrize("size", [0, -1])
+@pytest.mark.parametrize("size", [0, -1, 2.5, "4", None])
 def test_bad_batch_size(size):
-    with pytest.raises(ValueError, match=f"batch_size: veio {size}"):
+    with pytest.raises(ValueError, match=f"batch_size: veio {size!r}; esperava"):
         numbered(3).batches(size)

@@ -74,9 +74,9 @@ def verdict(question, answer=None):
 
 @pytest.mark.parametrize("question", [question.name for question in EXERCISE.questions])
 def test_right_answer_passes_in_under_two_seconds(question):
-    start = time.perf_counter()
+    start = time.process_time()
     assert verdict(question) is None
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

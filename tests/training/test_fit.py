@@ -330,6 +330,12 @@ def test_bad_epochs(digits, epochs):
         quiet_fit(Values(), digits.batches(50), epochs=epochs)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "a", None])
+def test_bad_seed(digits, seed):
+    with pytest.raises(ValueError, match=r"seed: veio .*; esperava um inteiro entre 0 e"):
+        quiet_fit(Values(), digits.batches(50), seed=seed)
+
+
 @pytest.mark.parametrize("batches", [[], iter(())])
 def test_no_batches(batches):
     with pytest.raises(ValueError, match="batches: não veio nenhum lote"):

@@ -40,8 +40,14 @@ def test_nothing_finished():
 def test_round_trip_through_json(history):
     again = History.from_dict(json.loads(json.dumps(history.to_dict())))
     assert again == history
+
+
+def test_a_copy_does_not_share_its_lists(history):
+    again = History.from_dict(history.to_dict())
     again.epochs[0]["loss"] = 9.0
-    assert history["loss"][0] == 2.0
+    again.epochs.append({})
+    again.seconds.append(1.0)
+    assert history == History([{"loss": 2.0, "kl": 0.5}, {"loss": 1.0, "kl": 0.75}], [0.25, 0.5])
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 25, 40, 100])

@@ -56,6 +56,12 @@ def test_autoencoder_ends_with_its_gaussian_fitted(digits):
     assert model.code_mean.abs().max() > 0.1
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "vae"])
+def test_the_schedule_ends_with_the_training(name, digits):
+    scheduler = quick(name, digits).step.scheduler
+    assert scheduler.last_epoch == scheduler.total_steps
+
+
 def test_the_profile_limits_the_images(digits, monkeypatch):
     recipe = recipes.get_recipe("vae")
     small = recipes.Scale(1, 40)
