@@ -108,9 +108,9 @@ class ImageDataset:
         """As ``n`` primeiras imagens ou, com ``seed``, ``n`` sorteadas; todas se houver menos que ``n``.
 
         Raises:
-            ValueError: ``n`` menor que 1.
+            ValueError: ``n`` não é um inteiro maior que zero.
         """
-        runtime.require(n >= 1, f"n: veio {n}; esperava pelo menos 1")
+        runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")
         if n >= len(self):
             return self
         if seed is None:
@@ -135,11 +135,12 @@ class Batches:
         seed: semente da ordem.
 
     Raises:
-        ValueError: ``batch_size`` menor que 1.
+        ValueError: ``batch_size`` não é um inteiro maior que zero.
     """
 
     def __init__(self, dataset: ImageDataset, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
-        runtime.require(batch_size >= 1, f"batch_size: veio {batch_size}; esperava pelo menos 1")
+        positive = isinstance(batch_size, int) and batch_size >= 1
+        runtime.require(positive, f"batch_size: veio {batch_size!r}; esperava um inteiro maior que zero")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle

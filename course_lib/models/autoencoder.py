@@ -40,6 +40,10 @@ class Autoencoder(nn.Module):
 
     def __init__(self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True) -> None:
         super().__init__()
+        runtime.require(
+            isinstance(hidden_dims, Sequence),
+            f"hidden_dims: veio {hidden_dims!r}; esperava uma sequência de larguras, como (256,)",
+        )
         sizes = (IMAGE_DIM, *hidden_dims, latent_dim)
         self.latent_dim = latent_dim
         self.relu_code = relu_code

@@ -104,11 +104,14 @@ def fit(
         Média de cada termo por época, pesada pelo tamanho dos lotes.
 
     Raises:
-        ValueError: ``epochs`` menor que 1, ``batches`` vazio, ou ``step`` não devolve escalares.
+        ValueError: ``epochs`` ou ``seed`` fora da faixa, ``batches`` vazio, ou ``step`` não devolve escalares.
         NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
     """
     runtime.require(isinstance(epochs, int) and epochs >= 1, f"epochs: veio {epochs!r}; esperava um inteiro ≥ 1")
+    runtime.require(
+        isinstance(seed, int) and 0 <= seed < 2**32, f"seed: veio {seed!r}; esperava um inteiro entre 0 e 2³² - 1"
+    )
     path = Path(checkpoint) if checkpoint is not None else None
     parts = _all_parts(step, callbacks)
     steps = len(batches) if hasattr(batches, "__len__") else None
