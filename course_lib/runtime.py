@@ -21,6 +21,9 @@ import torch
 
 PROFILES = ("rapido", "padrao", "completo")
 
+# Folga para o arredondamento de quem normaliza ou interpola imagens em float32 ou float16.
+RANGE_LIMIT = 1.001
+
 T = TypeVar("T")
 
 
@@ -126,15 +129,38 @@ def require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def require_images(x: torch.Tensor, name: str = "x", *, shape: tuple[int, ...] = (1, 28, 28)) -> None:
-    """Confere que ``x`` é um lote de imagens float32 ou float64 de forma (B, *shape).
+_check_ranges = True
 
-    Não confere a faixa de valores: isso custaria uma passada pelos dados a cada passo de treinamento, e o
-    :class:`~course_lib.data.ImageDataset` já a garantiu uma vez na entrada.
+
+@contextmanager
+def trusted_ranges():
+    """Dentro do bloco, :func:`require_images` não confere a faixa dos valores.
+
+    Conferi-la lê os dados e, numa GPU, espera por eles: o laço de treinamento a dispensa depois do primeiro lote de
+    cada época. Forma e tipo continuam conferidos.
+    """
+    global _check_ranges
+    before, _check_ranges = _check_ranges, False
+    try:
+        yield
+    finally:
+        _check_ranges = before
+
+
+def require_images(
+    x: torch.Tensor, name: str = "x", *, shape: tuple[int, ...] = (1, 28, 28), in_range: bool = True
+) -> None:
+    """Confere que ``x`` é um lote de imagens de ponto flutuante, de forma (B, *shape), em [-1, 1].
+
+    Args:
+        x: o que veio.
+        name: como chamá-lo na mensagem.
+        shape: forma de cada imagem.
+        in_range: se a faixa importa; uma figura pode mostrar o que passa dela.
 
     Raises:
         TypeError: ``x`` não é um tensor de ponto flutuante.
-        ValueError: a forma é outra.
+        ValueError: a forma é outra, ou há valores fora de [-1, 1] ou que não são números.
     """
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
@@ -142,3 +168,11 @@ def require_images(x: torch.Tensor, name: str = "x", *, shape: tuple[int, ...] =
     if tuple(x.shape[1:]) != shape:
         expected = ", ".join(map(str, shape))
         raise ValueError(f"{name}: veio um tensor de forma {tuple(x.shape)}; esperava (B, {expected})")
+    if in_range and _check_ranges and x.numel():
+        low, high = (value.item() for value in x.detach().aminmax())
+        # NaN falha em qualquer comparação, então a mesma conta acha NaN, infinito e faixa errada.
+        require(
+            low >= -RANGE_LIMIT and high <= RANGE_LIMIT,
+            f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
+            "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)",
+        )

@@ -67,7 +67,7 @@ def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: S
     Raises:
         ValueError: forma errada, ou número de legendas diferente do de imagens.
     """
-    runtime.require_images(images, "images")
+    runtime.require_images(images, "images", in_range=False)
     n = len(images)
     runtime.require(
         captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por imagem"
@@ -99,7 +99,7 @@ def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[st
     """
     runtime.require(len(rows) > 0, "rows: não veio nenhuma fileira")
     for label, images in rows.items():
-        runtime.require_images(images, f"rows[{label!r}]")
+        runtime.require_images(images, f"rows[{label!r}]", in_range=False)
     lengths = {label: len(images) for label, images in rows.items()}
     runtime.require(len(set(lengths.values())) == 1, f"rows: fileiras de tamanhos diferentes: {lengths}")
     n = next(iter(lengths.values()))

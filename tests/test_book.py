@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import ROOT, BuiltBook, copy_sources, run_build
+from built_book import ROOT, BuiltBook, copy_sources, run_build
 from page_checks import dead_widgets, english_interface, external_resources, images_without_alt
 
 import course_lib

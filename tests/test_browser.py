@@ -13,7 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import BuiltBook
+from built_book import BuiltBook
 from page_checks import english_in
 from test_book import DOCUMENTS
 

@@ -140,3 +140,22 @@ def test_require_images_accepts_images_and_other_shapes_when_told():
     runtime.require_images(torch.zeros(2, 3, 32, 32), shape=(3, 32, 32))
     with pytest.raises(ValueError, match=r"esperava \(B, 3, 32, 32\)"):
         runtime.require_images(torch.zeros(2, 1, 28, 28), shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize("scale", [255.0, float("nan"), float("inf")])
+def test_images_out_of_range_are_refused_with_the_remedy(scale):
+    x = torch.full((2, 1, 28, 28), scale)
+    with pytest.raises(ValueError, match=r"imagem: os valores vão de .* esperava números finitos em \[-1, 1\]"):
+        runtime.require_images(x, "imagem")
+    runtime.require_images(x, in_range=False)
+    with runtime.trusted_ranges():
+        runtime.require_images(x)
+    with pytest.raises(ValueError, match="os valores vão de"):
+        runtime.require_images(x)
+
+
+def test_trusted_ranges_end_even_when_the_block_fails():
+    with pytest.raises(KeyError), runtime.trusted_ranges():
+        raise KeyError
+    with pytest.raises(ValueError, match="os valores vão de"):
+        runtime.require_images(torch.full((1, 1, 28, 28), 2.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import sys
@@ -159,10 +160,14 @@ def _run_epoch(
     names: list[str] = []
     seen = index = 0
     for index, batch in enumerate(batches, start=1):
-        terms = step(batch)
+        with contextlib.nullcontext() if index == 1 else runtime.trusted_ranges():
+            terms = step(batch)
         if sums is None:
             names = _term_names(terms)
-            sums = torch.zeros(len(names), dtype=torch.float64, device=next(iter(terms.values())).device)
+            device = next(iter(terms.values())).device
+            # As GPUs da Apple não têm float64.
+            dtype = torch.float32 if device.type == "mps" else torch.float64
+            sums = torch.zeros(len(names), dtype=dtype, device=device)
         n = _batch_length(batch)
         # Os termos continuam tensores: lê-los um a um aqui pararia a GPU a cada passo.
         sums.add_(torch.stack([terms[name] for name in names]).detach(), alpha=n)

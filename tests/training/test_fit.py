@@ -284,8 +284,12 @@ def test_a_non_finite_term_does_not_wait_for_the_end_of_a_long_epoch(digits):
 def test_nan_in_a_batch_is_caught(digits):
     x = digits.images.clone()
     x[17, 0, 3, 3] = float("nan")
+    clean, poisoned = Batch(digits.images, digits.labels), Batch(x, digits.labels)
+    # O primeiro lote de cada época tem a faixa conferida; os outros, só a perda.
+    with pytest.raises(ValueError, match="os valores vão de nan a nan"):
+        quiet_fit(vae_step(), [poisoned, clean])
     with pytest.raises(NonFiniteLossError, match=r"'loss'.*NaN nos dados"):
-        quiet_fit(vae_step(), [Batch(x, digits.labels)])
+        quiet_fit(vae_step(), [clean, poisoned])
 
 
 class BreaksWeights:
