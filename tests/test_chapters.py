@@ -87,6 +87,8 @@ def test_cell_ids_are_unique_and_metadata_is_minimal(path):
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    for cell in notebook["cells"]:
+        assert set(cell["metadata"]) <= {"tags", "mystnb"}, cell["id"]
 
 
 @pytest.mark.livro
