@@ -66,7 +66,7 @@ class Autoencoder(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
-        require_dtype(x, self.encoder)
+        require_dtype(x, self.encoder[0])
         z = self.encoder(x.flatten(1))  # (B, latent_dim)
         return F.relu(z) if self.relu_code else z
 
@@ -77,7 +77,7 @@ class Autoencoder(nn.Module):
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder, "z")
+        require_dtype(z, self.decoder[0], "z")
         return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Generator(nn.Module):
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        require_dtype(z, self.net, "z")
+        require_dtype(z, self.net[0], "z")
         return tanh(self.net(z)).view(-1, *IMAGE_SHAPE)
 
     @torch.no_grad()
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
-        require_dtype(x, self.net)
+        require_dtype(x, self.net[0])
         return self.net(x.flatten(1)).squeeze(1)
 
 
@@ -158,7 +158,6 @@ class GANStep:
             TypeError, ValueError: ``batch.x`` não é um lote de imagens.
         """
         runtime.require_images(batch.x, "batch.x")
-        require_dtype(batch.x, self.gen, "batch.x")
         n = len(batch.x)
         z = torch.randn(n, self.gen.latent_dim, device=batch.x.device, dtype=batch.x.dtype)
         fake = self.gen(z)

@@ -59,15 +59,15 @@ def tanh(a: Tensor) -> Tensor:
     return _Tanh.apply(a) if a.is_cpu else torch.tanh(a)
 
 
-def require_dtype(value: Tensor, network: nn.Module, name: str = "x") -> None:
-    """Confere que ``value`` tem o tipo dos pesos da rede (um array do NumPy vira float64, a rede é float32).
+def require_dtype(value: Tensor, layer: nn.Linear, name: str = "x") -> None:
+    """Confere que ``value`` tem o tipo dos pesos da camada (um array do NumPy vira float64, a rede é float32).
 
     Sob ``torch.autocast`` os tipos podem diferir: é ele que os concilia.
 
     Raises:
         TypeError: o tipo é outro.
     """
-    expected = next(network.parameters()).dtype
+    expected = layer.weight.dtype
     if value.dtype != expected and not torch.is_autocast_enabled(value.device.type):
         raise TypeError(f"{name}: veio {value.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
 
@@ -82,10 +82,8 @@ def require_latent(z: Tensor, latent_dim: int, name: str = "z") -> None:
     if not isinstance(z, Tensor) or not z.is_floating_point():
         kind = z.dtype if isinstance(z, Tensor) else type(z).__name__
         raise TypeError(f"{name}: veio {kind}; esperava um tensor float32")
-    runtime.require(
-        z.ndim == 2 and z.shape[1] == latent_dim,
-        f"{name}: veio um tensor de forma {tuple(z.shape)}; esperava (B, {latent_dim})",
-    )
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise ValueError(f"{name}: veio um tensor de forma {tuple(z.shape)}; esperava (B, {latent_dim})")
 
 
 def require_count(n: int) -> None:

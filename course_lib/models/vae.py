@@ -61,7 +61,7 @@ class VAE(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
         runtime.require_images(x)
-        require_dtype(x, self.encoder)
+        require_dtype(x, self.posterior[0])
         mu, logvar = self.posterior(self.encoder(x.flatten(1))).chunk(2, dim=1)
         return mu, logvar
 
@@ -87,9 +87,8 @@ class VAE(nn.Module):
         if eps is None:
             eps = torch.randn_like(mu)
         # Um eps (D,) ou (1, D) se propagaria em silêncio: o mesmo ruído em todas as imagens do lote.
-        runtime.require(
-            eps.shape == mu.shape, f"eps: veio forma {tuple(eps.shape)}; esperava a de mu, {tuple(mu.shape)}"
-        )
+        if eps.shape != mu.shape:
+            raise ValueError(f"eps: veio forma {tuple(eps.shape)}; esperava a de mu, {tuple(mu.shape)}")
         return torch.addcmul(mu, eps, torch.exp(0.5 * logvar))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -99,7 +98,7 @@ class VAE(nn.Module):
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder, "z")
+        require_dtype(z, self.decoder[0], "z")
         return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
 
     def decode_logits(self, z: Tensor) -> Tensor:
@@ -109,7 +108,7 @@ class VAE(nn.Module):
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
         require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder, "z")
+        require_dtype(z, self.decoder[0], "z")
         return 2.0 * self.decoder(z).view(-1, *IMAGE_SHAPE)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -212,10 +211,8 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0) -> dict[str, Te
 
 
 def _require_same_shape(mu: Tensor, logvar: Tensor) -> None:
-    runtime.require(
-        mu.shape == logvar.shape,
-        f"mu e logvar: vieram formas {tuple(mu.shape)} e {tuple(logvar.shape)}; esperava a mesma",
-    )
+    if mu.shape != logvar.shape:
+        raise ValueError(f"mu e logvar: vieram formas {tuple(mu.shape)} e {tuple(logvar.shape)}; esperava a mesma")
 
 
 def _require_beta(beta: float) -> None:

@@ -188,7 +188,7 @@ def test_step_leaves_the_batch_alone(batch64):
     ("x", "error", "message"),
     [
         (torch.zeros(4, 784, dtype=torch.float64), ValueError, r"batch\.x: .*\(4, 784\)"),
-        (torch.zeros(4, 1, 28, 28), TypeError, r"batch\.x: veio torch\.float32; os pesos da rede são torch\.float64"),
+        (torch.zeros(4, 1, 28, 28), TypeError, r"veio torch\.float32; os pesos da rede são torch\.float64"),
         (torch.zeros(4, 1, 28, 28, dtype=torch.uint8), TypeError, r"batch\.x: veio torch\.uint8"),
     ],
 )
