@@ -92,6 +92,14 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def derive_seed(seed: int, *keys: int) -> int:
+    """Uma semente nova a partir de ``seed`` e de uma chave: usos diferentes nunca sorteiam os mesmos números.
+
+    Somar a época à semente não bastaria: o ruído da primeira época repetiria os números que iniciaram os pesos.
+    """
+    return int(np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 @contextmanager
 def isolated_seed(seed: int):
     """Dentro do bloco, o PyTorch sorteia a partir de ``seed``; na saída, o gerador volta aonde estava.

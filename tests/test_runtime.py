@@ -159,3 +159,12 @@ def test_trusted_ranges_end_even_when_the_block_fails():
         raise KeyError
     with pytest.raises(ValueError, match="os valores vão de"):
         runtime.require_images(torch.full((1, 1, 28, 28), 2.0))
+
+
+def test_derived_seeds_separate_uses_and_epochs():
+    seeds = [runtime.derive_seed(seed, key, epoch) for seed in range(4) for key in (1, 2) for epoch in range(20)]
+    assert len(set(seeds)) == len(seeds)
+    # Semente e época não se somam: (0, 1) e (1, 0) são sorteios diferentes, e nenhum repete a própria semente.
+    assert not set(seeds) & set(range(100))
+    assert runtime.derive_seed(3, 1, 5) == runtime.derive_seed(3, 1, 5)
+    torch.manual_seed(max(seeds))

@@ -83,6 +83,8 @@ def test_remaining_kinds_draw_and_save(tmp_path):
     assert [text.get_text() for text in plt.gca().texts] == ["0,5", "1,25"]
     viz.histogram({"a": torch.randn(50)}, xlabel="x", density={"p": (x, x)})
     viz.scatter({"a": torch.randn(9, 2), "b": torch.randn(9, 2)})
+    viz.scatter_panels({"passo 1": {"a": torch.randn(9, 2)}, "passo 2": {"a": torch.randn(9, 2)}}, title="t")
+    assert [ax.get_title() for ax in plt.gcf().axes] == ["passo 1", "passo 2"]
     viz.flow_diagram([("x", 784), ("z", 64)], notes=["ReLU"])
     viz.save(tmp_path / "figura.png")
     assert (tmp_path / "figura.png").read_bytes().startswith(b"\x89PNG")
@@ -97,6 +99,7 @@ def test_remaining_kinds_draw_and_save(tmp_path):
         (lambda x: viz.strips({"a": x[:2], "b": x[:3]}), "tamanhos diferentes"),
         (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2, 2), [0]), "latent_dim"),
         (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2), [2]), "não existe"),
+        (lambda x: viz.scatter_panels({}), "nenhum quadro"),
         (lambda x: viz.embedding(torch.zeros(4, 3), torch.zeros(4)), r"\(N, 2\)"),
         (lambda x: viz.embedding(torch.zeros(4, 2), torch.zeros(3)), r"\(4,\)"),
     ],

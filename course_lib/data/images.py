@@ -26,6 +26,9 @@ from course_lib import runtime
 SPLITS = {"train": "treino", "test": "teste"}
 EMBEDDED = "dígitos embutidos"
 
+# Chave que separa a ordem dos lotes do ruído do treinamento, que usam a mesma semente.
+ORDER = 2
+
 # Falhas da rede que são OSError; qualquer outro OSError durante o download vem do disco.
 NETWORK_ERRORS = (urllib.error.URLError, ssl.SSLError, TimeoutError, ConnectionError)
 
@@ -151,7 +154,7 @@ class Batches:
         images, labels = self.dataset.images, self.dataset.labels
         n = len(self.dataset)
         if self.shuffle:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            generator = torch.Generator().manual_seed(runtime.derive_seed(self.seed, ORDER, self.epoch))
             order = torch.randperm(n, generator=generator).to(images.device)
         for start in range(0, n, self.batch_size):
             if self.shuffle:

@@ -27,6 +27,9 @@ NON_FINITE_CAUSES = (
     "Os pesos de agora não servem; volte ao último checkpoint ou recrie o modelo."
 )
 
+# Chave que separa o ruído do treinamento da ordem dos lotes, que usam a mesma semente.
+NOISE = 1
+
 
 class NonFiniteLossError(ArithmeticError):
     """Uma perda ou um peso virou NaN ou infinito; a mensagem diz qual, em que época e as causas prováveis."""
@@ -131,7 +134,7 @@ def fit(
     with _progress_bar(total, done, description, progress) as bar:
         try:
             for epoch in range(len(history), epochs):
-                with runtime.isolated_seed(seed * 1_000_003 + epoch):
+                with runtime.isolated_seed(runtime.derive_seed(seed, NOISE, epoch)):
                     terms, seconds = _run_epoch(step, batches, epoch, callbacks, bar)
                 _check_weights(parts, epoch)
                 history.epochs.append(terms)

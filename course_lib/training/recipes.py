@@ -88,14 +88,14 @@ def _build_autoencoder(total_steps: int) -> ObjectiveStep:
 def _build_vae(total_steps: int) -> ObjectiveStep:
     model = VAE()
     optimizer = _adam(model, 4e-3)
-    # Aqui nada morre: começar já alto e subir pouco poupa meia época.
-    schedule = _one_cycle(optimizer, total_steps, pct_start=0.2, div_factor=5.0)
-    return ObjectiveStep(model, gaussian_objective, optimizer, schedule)
+    return ObjectiveStep(model, gaussian_objective, optimizer, _one_cycle(optimizer, total_steps))
 
 
 def _build_gan(total_steps: int) -> GANStep:
     gen, disc = Generator(), Discriminator()
-    return GANStep(gen, disc, _adam(gen, 5e-4), _adam(disc, 5e-4))
+    # Com beta1 = 0,9, o padrão do Adam, o jogo oscila e o gerador esquece dígitos: o capítulo 04 mede isso.
+    betas = (0.5, 0.999)
+    return GANStep(gen, disc, _adam(gen, 5e-4, betas=betas), _adam(disc, 5e-4, betas=betas))
 
 
 RECIPES = {

@@ -1,0 +1,209 @@
+"""``python -m benchmarks``: o treinamento do documento e o da biblioteca, lado a lado."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import torch
+from torch.utils.data import Subset
+
+from benchmarks import document
+from benchmarks.families import FAMILIES, Family
+from benchmarks.measure import flops, interleaved, machine, peak_memory, seconds
+from course_lib import runtime
+from course_lib.data import ImageDataset, load_mnist
+from course_lib.training import fit
+from course_lib.training.recipes import get_recipe
+
+PRODUCTS_GOAL = (0.65, 0.80)
+QUALITY_GOAL = (15.0, 30.0)
+MEMORY_LIMIT_GB = 3.0
+SEED = 0
+
+
+def say(message: str) -> None:
+    """Andamento: na saída de erro, para não se misturar às tabelas."""
+    print(f"· {message}", file=sys.stderr, flush=True)
+
+
+def table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Imprime uma tabela alinhada; a primeira coluna à esquerda, as outras à direita."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    print(f"\n{title}")
+    for row in [header, ["─" * width for width in widths], *rows]:
+        print(
+            "  "
+            + "  ".join(
+                f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            )
+        )
+    sys.stdout.flush()
+
+
+def verdict(value: float, goal: tuple[float, float]) -> str:
+    """Se ``value`` chega ao pedido, ou até ao desejado."""
+    asked, wanted = goal
+    return "✔✔ desejado" if value >= wanted else "✔ pedido" if value >= asked else "✘ abaixo"
+
+
+def measure_epochs(
+    family: Family, data: torch.utils.data.Dataset, train: ImageDataset, rounds: int
+) -> tuple[float, float]:
+    """Segundos por época do documento e da biblioteca: a menor de ``rounds`` medidas de cada um, alternadas."""
+    with runtime.isolated_seed(SEED):
+        phase, step = family.document(), family.library()
+    loader, batches = document.loader(data), train.batches(document.BATCH_SIZE, seed=SEED)
+    fit(step, batches, epochs=1, progress=False)
+    theirs, ours = [], []
+    for index in range(rounds):
+        say(f"{family.name}: uma época do documento e duas da biblioteca ({index + 1} de {rounds})")
+        theirs.append(seconds(lambda: phase.epoch(loader)))
+        ours += [seconds(lambda: fit(step, batches, epochs=1, progress=False)) for _ in range(2)]
+    return min(theirs), min(ours)
+
+
+def measure_step(family: Family, train: ImageDataset, rounds: int) -> tuple[float, float, float]:
+    """Segundos de um passo, segundos dos seus produtos e a razão produtos/passo: a menor medida de cada um."""
+    with runtime.isolated_seed(SEED):
+        step, products = family.library(), family.products()
+    batch = next(iter(train.batches(document.BATCH_SIZE, seed=SEED)))
+    in_step, listed = flops([lambda: step(batch)]), flops(products)
+    if in_step != listed:
+        raise SystemExit(f"{family.name}: o passo faz {in_step:,} operações em produtos; a lista tem {listed:,}")
+    say(f"{family.name}: passo e produtos, {rounds} rodadas")
+    with runtime.trusted_ranges():  # como no laço, depois do primeiro lote
+        times = interleaved(
+            {"step": lambda: step(batch), "products": lambda: [run() for run in products]}, rounds=rounds
+        )
+    fastest_step, fastest_products = min(times["step"]), min(times["products"])
+    return fastest_step, fastest_products, fastest_products / fastest_step
+
+
+def measure_sampling(family: Family, n: int = 1_000) -> float:
+    """Imagens por segundo do ``sample`` da família."""
+    sampler = get_recipe(family.name).sampler(family.library())
+    times = interleaved({"sample": lambda: sampler.sample(n)}, rounds=10, calls=5)
+    return n / min(times["sample"])
+
+
+def document_quality(family: Family, train: ImageDataset, test: ImageDataset, loader) -> tuple[float, float | None]:
+    """A qualidade das épocas do documento e, se foi o laço dele que rodou (``loader``), quanto levou."""
+    quality = family.quality
+    with runtime.isolated_seed(SEED):
+        phase, step = family.document(), family.library()
+    if loader is None:
+        say(f"{family.name}: {document.EPOCHS} épocas com os hiperparâmetros do documento, no laço da biblioteca")
+        batches = train.batches(document.BATCH_SIZE, seed=SEED)
+        loss = fit(step, batches, epochs=document.EPOCHS, seed=SEED).last["loss"]
+        return quality.measure(step.model, loss, test), None
+    losses = []
+
+    def run() -> None:
+        for epoch in range(document.EPOCHS):
+            losses.append(phase.epoch(loader))
+            say(f"{family.name}: documento, época {epoch + 1} de {document.EPOCHS}, perda {losses[-1]:.4f}")
+
+    elapsed = seconds(run)
+    return quality.measure(getattr(phase, "reconstruct", None), losses[-1], test), elapsed
+
+
+def recipe_quality(family: Family, train: ImageDataset, test: ImageDataset) -> tuple[float, float]:
+    """A qualidade da receita do curso e os segundos que levou, da construção das redes ao último passo."""
+    recipe, quality = get_recipe(family.name), family.quality
+    batches = train.batches(recipe.batch_size, seed=SEED)
+    trained = {}
+
+    def run() -> None:
+        with runtime.isolated_seed(SEED):
+            trained["step"] = recipe.build(quality.recipe_epochs * len(batches))
+        trained["history"] = fit(trained["step"], batches, epochs=quality.recipe_epochs, seed=SEED)
+
+    say(f"{family.name}: a receita do curso, {quality.recipe_epochs} épocas")
+    elapsed = seconds(run)
+    return quality.measure(trained["step"].model, trained["history"].last["loss"], test), elapsed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--rapido", action="store_true", help="12.000 imagens e poucas rodadas; sem tempo até a qualidade"
+    )
+    parser.add_argument("--completo", action="store_true", help="roda mesmo as 20 épocas do documento (minutos a mais)")
+    parser.add_argument("--so", choices=[family.name for family in FAMILIES], help="mede uma família só")
+    options = parser.parse_args()
+    families = [family for family in FAMILIES if options.so in (None, family.name)]
+
+    print(machine())
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print(f"⚠ A máquina está ocupada (carga {os.getloadavg()[0]:.1f}): os tempos abaixo oscilam.")
+    documents, train, test = document.mnist(), load_mnist("train"), load_mnist("test")
+    if options.rapido:
+        documents, train = Subset(documents, range(12_000)), train.take(12_000)
+    print(f"{train.name}, {len(train):,} imagens por época".replace(",", "."))
+
+    rounds = 1 if options.rapido else 3
+    epoch_seconds, rows = {}, []
+    for family in families:
+        theirs, ours = epoch_seconds[family.name] = measure_epochs(family, documents, train, rounds)
+        asked, wanted = family.epoch_goal
+        verdict_text = verdict(theirs / ours, family.epoch_goal)
+        rows.append(
+            [
+                family.name,
+                f"{theirs:.2f} s",
+                f"{ours:.2f} s",
+                f"{theirs / ours:.1f}×",
+                f"{asked}× [{wanted}×]",
+                verdict_text,
+            ]
+        )
+    header = ["(a) uma época", "documento", "biblioteca", "razão", "meta", ""]
+    table(f"Uma época, a menor de {rounds} do documento e de {2 * rounds} da biblioteca", header, rows)
+
+    rows = []
+    for family in families:
+        step, products, share = measure_step(family, train, rounds=10 if options.rapido else 60)
+        goal = "{:.0%} [{:.0%}]".format(*PRODUCTS_GOAL)
+        rows.append(
+            [
+                family.name,
+                f"{step * 1e3:.2f} ms",
+                f"{products * 1e3:.2f} ms",
+                f"{share:.0%}",
+                goal,
+                verdict(share, PRODUCTS_GOAL),
+            ]
+        )
+    header = ["(b) um passo", "passo", "só os produtos", "produtos/passo", "meta", ""]
+    table("Quanto do passo são os produtos de matrizes (o menor tempo de cada um, em rodadas alternadas)", header, rows)
+
+    if not options.rapido:
+        rows = []
+        for family in families:
+            if family.quality is None:
+                continue
+            loader = document.loader(documents) if options.completo else None
+            reference, elapsed = document_quality(family, train, test, loader)
+            how = "medido" if elapsed is not None else f"{document.EPOCHS} × época"
+            elapsed = elapsed or document.EPOCHS * epoch_seconds[family.name][0]
+            reached, ours = recipe_quality(family, train, test)
+            goal = "{:.0f}× [{:.0f}×]".format(*QUALITY_GOAL)
+            result = verdict(elapsed / ours, QUALITY_GOAL) if reached <= reference else "✘ não chegou à qualidade"
+            times = [f"{elapsed:.0f} s ({how})", f"{ours:.1f} s", f"{elapsed / ours:.1f}×"]
+            rows.append(
+                [f"{family.name}: {family.quality.label}", f"{reference:.4f}", f"{reached:.4f}", *times, goal, result]
+            )
+        header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
+        table(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
+
+    rows = [[family.name, f"{measure_sampling(family):,.0f}".replace(",", ".")] for family in families]
+    table("Amostragem", ["família", "imagens por segundo"], rows)
+    peak = peak_memory()
+    if peak is not None:
+        print(f"\nMemória residente máxima deste processo: {peak:.2f} GB (limite {MEMORY_LIMIT_GB:.0f} GB)")
+
+
+if __name__ == "__main__":
+    main()

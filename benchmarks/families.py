@@ -1,0 +1,130 @@
+"""O que se mede de cada família. Uma família nova entra com mais uma linha em ``FAMILIES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.document import BATCH_SIZE, DocumentAutoencoder, DocumentGAN, DocumentVAE
+from benchmarks.measure import Product, dense_products
+from course_lib import metrics
+from course_lib.data import ImageDataset
+from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
+from course_lib.models.gan import Discriminator, GANStep, Generator
+from course_lib.models.vae import VAE, gaussian_objective
+from course_lib.training import ObjectiveStep
+
+
+@dataclass(frozen=True)
+class Quality:
+    """A qualidade a que o documento chega e com quantas épocas a receita do curso a alcança.
+
+    Attributes:
+        label: o que se mede; quanto menor, melhor.
+        recipe_epochs: épocas da receita ``padrao``, com a agenda encurtada para esse total.
+        measure: ``measure(reconstruct, loss, test)``, com a reconstrução, a perda média da última época e o teste.
+    """
+
+    label: str
+    recipe_epochs: int
+    measure: Callable[[Callable, float, ImageDataset], float]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Uma família e as suas metas.
+
+    Attributes:
+        name: a chave da receita.
+        document: constrói a fase do documento, com ``epoch(batches) -> perda``.
+        library: constrói o passo da biblioteca com as redes e os hiperparâmetros do documento.
+        products: os produtos de matrizes de um passo.
+        epoch_goal: quantas vezes mais rápida a época deve ser: o pedido e o desejado.
+        quality: ``None`` se a família não tem uma medida de qualidade que só desce.
+    """
+
+    name: str
+    document: Callable[[], Any]
+    library: Callable[[], Any]
+    products: Callable[[], list[Product]]
+    epoch_goal: tuple[float, float]
+    quality: Quality | None = None
+
+
+def _adam(model: torch.nn.Module, lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+
+
+def _autoencoder() -> ObjectiveStep:
+    model = Autoencoder()
+    return ObjectiveStep(model, reconstruction_objective, _adam(model, 1e-4))
+
+
+def _vae() -> ObjectiveStep:
+    model = VAE()
+    return ObjectiveStep(model, gaussian_objective, _adam(model, 2e-3))
+
+
+def _gan() -> GANStep:
+    gen, disc = Generator(), Discriminator()
+    return GANStep(gen, disc, _adam(gen, 5e-4), _adam(disc, 5e-4))
+
+
+def _autoencoder_products() -> list[Product]:
+    # As imagens não pedem gradiente: a primeira camada não tem o da entrada.
+    return [
+        *dense_products(BATCH_SIZE, 784, 256, input_gradient=False),
+        *dense_products(BATCH_SIZE, 256, 64),
+        *dense_products(BATCH_SIZE, 64, 256),
+        *dense_products(BATCH_SIZE, 256, 784),
+    ]
+
+
+def _vae_products() -> list[Product]:
+    return [
+        *dense_products(BATCH_SIZE, 784, 400, input_gradient=False),
+        *dense_products(BATCH_SIZE, 400, 40),
+        *dense_products(BATCH_SIZE, 20, 400),
+        *dense_products(BATCH_SIZE, 400, 784),
+    ]
+
+
+def _gan_products() -> list[Product]:
+    return [
+        *dense_products(BATCH_SIZE, 20, 256, input_gradient=False),
+        *dense_products(BATCH_SIZE, 256, 784),
+        # O discriminador aprende com reais e falsas juntas, depois julga as falsas sem aprender.
+        *dense_products(2 * BATCH_SIZE, 784, 256, input_gradient=False),
+        *dense_products(2 * BATCH_SIZE, 256, 1),
+        *dense_products(BATCH_SIZE, 784, 256, weight_gradient=False),
+        *dense_products(BATCH_SIZE, 256, 1, weight_gradient=False),
+    ]
+
+
+FAMILIES = (
+    Family(
+        "autoencoder",
+        DocumentAutoencoder,
+        _autoencoder,
+        _autoencoder_products,
+        epoch_goal=(5.0, 7.0),
+        quality=Quality(
+            "MSE de teste, pixels em [-1, 1]",
+            recipe_epochs=4,
+            # reconstruction_error soma os 784 pixels em [0, 1]: a soma de lá é 784 / 4 vezes a média daqui.
+            measure=lambda reconstruct, loss, test: metrics.reconstruction_error(reconstruct, test.images) / 196,
+        ),
+    ),
+    Family(
+        "vae",
+        DocumentVAE,
+        _vae,
+        _vae_products,
+        epoch_goal=(3.5, 4.5),
+        quality=Quality("perda média da última época", recipe_epochs=4, measure=lambda reconstruct, loss, test: loss),
+    ),
+    Family("gan", DocumentGAN, _gan, _gan_products, epoch_goal=(3.5, 4.5)),
+)
