@@ -240,7 +240,11 @@ def bars(
     """
     _, ax = plt.subplots(figsize=(max(4.0, 0.62 * len(values) + 1.2), 3.4))
     drawn = ax.bar(list(values), list(values.values()), color=COLORS[0])
-    ax.bar_label(drawn, labels=[_comma(f"{value:.3g}") for value in values.values()], fontsize=8)
+    # Tantas casas quantas a maior barra pede: três algarismos nela, e nas pequenas nada de 8,95e-05.
+    decimals = max(0, 2 - int(np.floor(np.log10(max(map(abs, values.values())) or 1.0))))
+    labels = [f"{value:.{decimals}f}" for value in values.values()]
+    labels = [label.rstrip("0").rstrip(".") if "." in label else label for label in labels]
+    ax.bar_label(drawn, labels=[_comma(label) for label in labels], fontsize=8)
     ax.grid(axis="x", visible=False)
     if hline is not None:
         ax.axhline(hline[0], color=COLORS[1], linestyle="--", label=hline[1])

@@ -50,7 +50,7 @@ def save_trained(folder: str | Path, trained: Trained, *, profile: str, seed: in
         },
         "historico": trained.history.to_dict(),
         "interrompido": trained.history.interrupted,
-        "segundos": round(sum(trained.history.seconds), 1),
+        "segundos": round(sum(trained.history.seconds), 3),
         "dispositivo": str(runtime.device()),
         "maquina": platform.processor() or platform.machine(),
         "versoes": {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()},
