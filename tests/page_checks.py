@@ -17,8 +17,11 @@ home please activate enable results matches query index indices close
 # "By" é do rodapé; em "CC BY" é o nome de uma licença.
 ENGLISH = re.compile(rf"\b({'|'.join(WORDS.split())}|link to|see also|(?<!CC )by)\b", re.IGNORECASE)
 READ_ATTRIBUTES = ("aria-label", "title", "placeholder", "data-bs-title", "data-tooltip", "data-toggle-hint")
-# Títulos escritos por nós (que podem citar nomes em inglês) e o texto das páginas não são interface.
-OURS = "article p, article li, article dd, article pre, article table, article code, .bd-links a, nav.page-toc a"
+# Títulos escritos por nós (que podem citar nomes em inglês), o texto e as fórmulas (\top) não são interface.
+OURS = (
+    "article p, article li, article dd, article pre, article table, article code, article .math, "
+    ".bd-links a, nav.page-toc a"
+)
 OURS_TOO = ".prev-next-title, .logo__title, h1, h2, h3, h4, script, style"
 HASHED_NAME = re.compile(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif)$")
 
