@@ -31,7 +31,7 @@ testes: $(READY) ## prepara o ambiente e confere tudo o que a integração cont�
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -m "not livro"
-	$(BIN)/python -m pytest --nbval --nbval-current-env solutions
+	CURSO_PERFIL=rapido $(BIN)/python -m pytest --nbval --nbval-current-env solutions
 	$(BIN)/python -m pytest -m livro
 
 ver: ## mostra no navegador o livro já construído
