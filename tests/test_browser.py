@@ -69,13 +69,18 @@ class Visit:
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.problems.append(f"erro de script: {error}"))
         self.page.on("request", self._note_request)
-        self.page.on("requestfailed", lambda request: self.problems.append(f"não carregou: {request.url}"))
+        self.page.on("requestfailed", self._note_failure)
         self.page.goto(address)
         screenshots.settle(self.page)
 
     def _note_console(self, message: playwright.ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.problems.append(f"console: {message.text}")
+
+    def _note_failure(self, request: playwright.Request) -> None:
+        # Ir para outra página cancela o que a anterior ainda carregava: isso não é falta do livro.
+        if request.failure != "net::ERR_ABORTED":
+            self.problems.append(f"não carregou: {request.url} ({request.failure})")
 
     def _note_request(self, request: playwright.Request) -> None:
         if not request.url.startswith(("file:", "data:", "blob:", "http://localhost:")):
