@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.document import BATCH_SIZE, DocumentAutoencoder, DocumentGAN, DocumentVAE
-from benchmarks.measure import Product, dense_products
+from benchmarks.document import DocumentAutoencoder, DocumentGAN, DocumentVAE
 from course_lib import metrics
 from course_lib.data import ImageDataset
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
@@ -41,7 +40,6 @@ class Family:
         name: a chave da receita.
         document: constrói a fase do documento, com ``epoch(batches) -> perda``.
         library: constrói o passo da biblioteca com as redes e os hiperparâmetros do documento.
-        products: os produtos de matrizes de um passo.
         epoch_goal: quantas vezes mais rápida a época deve ser: o pedido e o desejado.
         quality: ``None`` se a família não tem uma medida de qualidade que só desce.
     """
@@ -49,7 +47,6 @@ class Family:
     name: str
     document: Callable[[], Any]
     library: Callable[[], Any]
-    products: Callable[[], list[Product]]
     epoch_goal: tuple[float, float]
     quality: Quality | None = None
 
@@ -73,43 +70,11 @@ def _gan() -> GANStep:
     return GANStep(gen, disc, _adam(gen, 5e-4), _adam(disc, 5e-4))
 
 
-def _autoencoder_products() -> list[Product]:
-    # As imagens não pedem gradiente: a primeira camada não tem o da entrada.
-    return [
-        *dense_products(BATCH_SIZE, 784, 256, input_gradient=False),
-        *dense_products(BATCH_SIZE, 256, 64),
-        *dense_products(BATCH_SIZE, 64, 256),
-        *dense_products(BATCH_SIZE, 256, 784),
-    ]
-
-
-def _vae_products() -> list[Product]:
-    return [
-        *dense_products(BATCH_SIZE, 784, 400, input_gradient=False),
-        *dense_products(BATCH_SIZE, 400, 40),
-        *dense_products(BATCH_SIZE, 20, 400),
-        *dense_products(BATCH_SIZE, 400, 784),
-    ]
-
-
-def _gan_products() -> list[Product]:
-    return [
-        *dense_products(BATCH_SIZE, 20, 256, input_gradient=False),
-        *dense_products(BATCH_SIZE, 256, 784),
-        # O discriminador aprende com reais e falsas juntas, depois julga as falsas sem aprender.
-        *dense_products(2 * BATCH_SIZE, 784, 256, input_gradient=False),
-        *dense_products(2 * BATCH_SIZE, 256, 1),
-        *dense_products(BATCH_SIZE, 784, 256, weight_gradient=False),
-        *dense_products(BATCH_SIZE, 256, 1, weight_gradient=False),
-    ]
-
-
 FAMILIES = (
     Family(
         "autoencoder",
         DocumentAutoencoder,
         _autoencoder,
-        _autoencoder_products,
         epoch_goal=(5.0, 7.0),
         quality=Quality(
             "MSE de teste, pixels em [-1, 1]",
@@ -122,9 +87,8 @@ FAMILIES = (
         "vae",
         DocumentVAE,
         _vae,
-        _vae_products,
         epoch_goal=(3.5, 4.5),
         quality=Quality("perda média da última época", recipe_epochs=4, measure=lambda reconstruct, loss, test: loss),
     ),
-    Family("gan", DocumentGAN, _gan, _gan_products, epoch_goal=(3.5, 4.5)),
+    Family("gan", DocumentGAN, _gan, epoch_goal=(3.5, 4.5)),
 )

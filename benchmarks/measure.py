@@ -5,41 +5,57 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 Product = Callable[[], Any]
 
-
-def dense_products(
-    batch: int, n_in: int, n_out: int, *, weight_gradient: bool = True, input_gradient: bool = True
-) -> list[Product]:
-    """Os produtos de uma camada densa num passo: o de ida e os gradientes de que o passo precisa.
-
-    São chamadas ao PyTorch sem mais nada. Cada uma tem os seus tensores e escreve num resultado já alocado: alocar
-    custaria tempo à referência, e a favor da biblioteca.
-    """
-    x, w, bias = torch.randn(batch, n_in), torch.randn(n_out, n_in), torch.randn(n_out)
-    y, grad_y = torch.zeros(batch, n_out), torch.randn(batch, n_out)
-    grad_w, grad_x = torch.zeros(n_out, n_in), torch.zeros(batch, n_in)
-    products = [lambda: torch.addmm(bias, x, w.t(), out=y)]
-    if weight_gradient:
-        products.append(lambda: torch.mm(grad_y.t(), x, out=grad_w))
-    if input_gradient:
-        products.append(lambda: torch.mm(grad_y, w, out=grad_x))
-    return products
+aten = torch.ops.aten
+WRITES_OUT = {aten.mm.default: aten.mm.out, aten.addmm.default: aten.addmm.out, aten.bmm.default: aten.bmm.out}
+PRODUCTS = {
+    *WRITES_OUT,
+    aten.convolution.default,
+    aten.convolution_backward.default,
+    aten._scaled_dot_product_flash_attention_for_cpu.default,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward.default,
+}
 
 
-def flops(calls: Iterable[Callable[[], Any]]) -> int:
-    """Operações de ponto flutuante em produtos de matrizes que as chamadas fazem, contadas pelo PyTorch."""
-    with FlopCounterMode(display=False) as counter:
-        for call in calls:
-            call()
-    return counter.get_total_flops()
+class _ProductRecorder(TorchDispatchMode):
+    """Anota cada produto de matrizes e cada convolução que passa pelo PyTorch, na ida e na volta."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.products: list[Product] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func in PRODUCTS:
+            # Argumentos novos, da mesma forma, disposição e tipo: os do passo mudariam debaixo da medida.
+            fresh = tree_map(lambda value: torch.randn_like(value) if isinstance(value, Tensor) else value, args)
+            out = torch.empty_like(result) if func in WRITES_OUT else None
+            self.products.append(_replay(func, fresh, kwargs or {}, out))
+        return result
+
+
+def _replay(func, arguments, options, out: Tensor | None) -> Product:
+    if out is None:
+        return lambda: func(*arguments, **options)
+    # Num resultado já alocado: alocar custaria tempo à referência, e a favor da biblioteca.
+    return lambda: WRITES_OUT[func](*arguments, **options, out=out)
+
+
+def record_products(call: Callable[[], Any]) -> list[Product]:
+    """Os produtos de matrizes e as convoluções que ``call`` faz, para serem repetidos sozinhos."""
+    with _ProductRecorder() as recorder:
+        call()
+    return recorder.products
 
 
 def seconds(call: Callable[[], Any]) -> float:

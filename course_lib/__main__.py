@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from course_lib import runtime
+from course_lib.data import load_mnist
 from course_lib.training.checkpoint import CheckpointError, write_atomically
 from course_lib.training.fit import NonFiniteLossError
-from course_lib.training.recipes import RECIPES, get_recipe, train
-from course_lib.weights import WeightsError, load_trained, save_trained
+from course_lib.training.recipes import RECIPES, get_recipe, networks, train
+from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 
 # O argparse fala inglês e passa todo texto por uma função de tradução: basta dar-lhe as frases que usamos.
 _PORTUGUESE = {
@@ -35,7 +35,7 @@ _PORTUGUESE = {
 }
 argparse._ = lambda text: _PORTUGUESE.get(text, text)
 
-SAMPLES_AT_ONCE = 1_000
+SAMPLERS = [name for name, recipe in RECIPES.items() if recipe.sampler is not None]
 
 
 def positive_integer(text: str) -> int:
@@ -46,7 +46,7 @@ def positive_integer(text: str) -> int:
 
 
 def models_folder() -> Path:
-    """Pasta em que ``treinar`` grava e ``amostrar`` procura quando nenhuma é indicada."""
+    """Pasta em que ``treinar`` grava e ``amostrar`` procura primeiro, quando nenhuma é indicada."""
     return runtime.cache_dir() / "modelos"
 
 
@@ -60,28 +60,36 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int) -> int:
     if not len(trained.history):
         print("Nenhuma época terminou: não há pesos a gravar.")
         return 130
-    path = save_trained(folder, trained, profile=profile, seed=seed)
+    for network in networks(trained.step).values():
+        network.eval()
+    metrics = {}
+    if not trained.history.interrupted:
+        print("Medindo no conjunto de teste…")
+        metrics = measure(name, round_weights(trained.step), load_mnist("test"), slow=profile != "rapido")
+    path = save_trained(folder, trained, profile=profile, seed=seed, metrics=metrics)
     print(trained.history)
+    for label, value in metrics.items():
+        print(f"{label}: {value:.5g}")
     print(f"Dados: {trained.dataset.name}\nPesos: {path}\nCartão: {path.with_suffix('.json')}")
     if trained.history.interrupted:
         print("O mesmo comando retoma de onde parou.")
         return 130
-    checkpoint.unlink(missing_ok=True)
+    # O da receita e os das camadas que ela pré-treinou, se as há.
+    for finished in (checkpoint, *folder.glob(f"{checkpoint.stem}-camada*{checkpoint.suffix}")):
+        finished.unlink(missing_ok=True)
     return 0
 
 
-def sample_command(name: str, *, n: int, output: Path, folder: Path, seed: int) -> int:
-    """Grava ``n`` amostras de ``name`` em ``output``, com a chave ``x``. Devolve o código de saída."""
-    if not (folder / f"{name}.safetensors").exists():
-        print(f"Ainda não há pesos de {name} em {folder}: treinando agora.")
-        code = train_command(name, profile=runtime.profile(), folder=folder, seed=0)
-        if code:
-            return code
+def sample_command(name: str, *, n: int, output: Path, folder: Path | None, seed: int) -> int:
+    """Grava ``n`` amostras de ``name`` em ``output``, com a chave ``x``. Devolve o código de saída.
+
+    Sem ``folder``, valem os pesos que a pessoa treinou ou, na falta deles, os que vêm com o curso.
+    """
+    if folder is None:
+        trained_here = (models_folder() / f"{name}.safetensors").exists()
+        folder = models_folder() if trained_here else SHIPPED
     step, card = load_trained(folder, name)
-    sampler = get_recipe(name).sampler(step)
-    with runtime.isolated_seed(seed):
-        sizes = [min(SAMPLES_AT_ONCE, n - start) for start in range(0, n, SAMPLES_AT_ONCE)]
-        x = torch.cat([sampler.sample(size).cpu() for size in sizes])
+    x = draw(get_recipe(name).sampler(step), n, seed=seed)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, x=x.numpy())
     write_atomically(output, lambda file: file.write(buffer.getbuffer()))
@@ -97,23 +105,27 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("nome", metavar="NOME", choices=list(RECIPES), help=f"modelo: {', '.join(RECIPES)}")
-
-    training = commands.add_parser("treinar", parents=[common], help="treina um modelo e grava os seus pesos")
+    training = commands.add_parser("treinar", help="treina um modelo e grava os seus pesos")
+    training.add_argument("nome", metavar="NOME", choices=list(RECIPES), help=f"modelo: {', '.join(RECIPES)}")
     training.add_argument(
         "--perfil", choices=runtime.PROFILES, help="tamanho do treinamento (padrão: CURSO_PERFIL, ou padrao)"
     )
     training.add_argument("--saida", type=Path, metavar="PASTA", help="onde gravar (padrão: a pasta de cache do curso)")
     training.add_argument("--semente", type=int, default=0, metavar="N", help="semente (padrão: 0)")
 
-    sampling = commands.add_parser("amostrar", parents=[common], help="gera amostras e as grava num arquivo .npz")
+    sampling = commands.add_parser("amostrar", help="gera amostras e as grava num arquivo .npz")
+    sampling.add_argument("nome", metavar="NOME", choices=SAMPLERS, help=f"modelo: {', '.join(SAMPLERS)}")
     sampling.add_argument("--n", type=positive_integer, default=64, metavar="N", help="quantas amostras (padrão: 64)")
     sampling.add_argument(
         "--saida", type=Path, default=Path("amostras.npz"), metavar="ARQUIVO",
         help="arquivo .npz com a chave x, (N, 1, 28, 28) em [-1, 1] (padrão: amostras.npz)",
     )  # fmt: skip
-    sampling.add_argument("--pesos", type=Path, metavar="PASTA", help="onde estão os pesos (padrão: a pasta de cache)")
+    sampling.add_argument(
+        "--pesos",
+        type=Path,
+        metavar="PASTA",
+        help="onde estão os pesos (padrão: os que você treinou; na falta deles, os que vêm com o curso)",
+    )
     sampling.add_argument("--semente", type=int, default=0, metavar="N", help="semente das amostras (padrão: 0)")
     return parser
 
@@ -126,8 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profile = options.perfil or runtime.profile()
             folder = options.saida or models_folder()
             return train_command(options.nome, profile=profile, folder=folder, seed=options.semente)
-        folder = options.pesos or models_folder()
-        return sample_command(options.nome, n=options.n, output=options.saida, folder=folder, seed=options.semente)
+        return sample_command(
+            options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
+        )
     except OSError as error:
         # DataError já vem com a sua explicação; dos demais só se aproveitam o caminho e o motivo do sistema.
         system = error.filename and error.strerror

@@ -24,6 +24,9 @@ PROFILES = ("rapido", "padrao", "completo")
 # Folga para o arredondamento de quem normaliza ou interpola imagens em float32 ou float16.
 RANGE_LIMIT = 1.001
 
+# Quanto um pixel pode se afastar de um dos 256 tons, em tons: o arredondamento do float32, e não mais.
+LEVEL_TOLERANCE = 0.01
+
 T = TypeVar("T")
 
 
@@ -68,6 +71,18 @@ def device() -> torch.device:
             f"CURSO_DISPOSITIVO={name!r} não está disponível aqui: use 'cpu' ou apague a variável"
         ) from error
     return torch.device(name)
+
+
+def fast_dtype() -> torch.dtype | None:
+    """``torch.bfloat16`` se o processador em uso o multiplica mais depressa que o float32; senão, ``None``."""
+    where = device().type
+    if where == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Antes do torch 2.15 não havia como perguntar: aí fica-se no float32.
+        able = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = where == "cpu" and (able.get("avx512_bf16", False) or able.get("amx_bf16", False))
+    return torch.bfloat16 if fast else None
 
 
 def data_root() -> Path | None:
@@ -184,3 +199,52 @@ def require_images(
             f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
             "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)",
         )
+
+
+def require_levels(x: torch.Tensor, name: str = "x", *, shape: tuple[int, ...] = (1, 28, 28)) -> None:
+    """Confere que ``x`` são imagens em [-1, 1] só com 256 tons (o que só se olha fora de :func:`trusted_ranges`).
+
+    Fora deles a probabilidade de uma imagem digital é zero, e um número em bits não quer dizer nada.
+
+    Raises:
+        TypeError: ``x`` não é um tensor de ponto flutuante.
+        ValueError: a forma é outra, ou há valores fora de [-1, 1] ou entre dois tons.
+    """
+    require_images(x, name, shape=shape)
+    if _check_ranges and x.numel():
+        levels = (x.detach() + 1) * 127.5
+        require(
+            bool(((levels - levels.round()).abs() < LEVEL_TOLERANCE).all()),
+            f"{name}: há pixels entre dois dos 256 tons de [-1, 1]; a verossimilhança em bits só existe para imagens "
+            f"digitais, sem ruído nem interpolação (arredonde: (127.5 * ({name} + 1)).round() / 127.5 - 1)",
+        )
+
+
+def require_index(index: torch.Tensor, n: int, low: int, high: int, name: str) -> None:
+    """Confere que ``index`` são ``n`` inteiros de ``low`` a ``high`` (a faixa, só fora de :func:`trusted_ranges`).
+
+    Raises:
+        ValueError: o tipo, a forma ou a faixa é outra.
+    """
+    valid = isinstance(index, torch.Tensor) and not index.is_floating_point() and index.shape == (n,)
+    kind = isinstance(index, torch.Tensor)
+    came = f"um tensor {index.dtype} de forma {tuple(index.shape)}" if kind else repr(index)
+    require(valid, f"{name}: veio {came}; esperava um tensor de inteiros de forma ({n},)")
+    if _check_ranges and n:
+        first, last = (value.item() for value in index.aminmax())
+        require(
+            low <= first and last <= high,
+            f"{name}: os valores vão de {first} a {last}; esperava inteiros de {low} a {high}",
+        )
+
+
+def require_time(t: torch.Tensor, n: int, name: str = "t") -> None:
+    """Confere que ``t`` são ``n`` instantes em [0, 1] (a faixa, só fora de :func:`trusted_ranges`).
+
+    Raises:
+        ValueError: a forma ou a faixa é outra.
+    """
+    require(t.shape == (n,), f"{name}: veio forma {tuple(t.shape)}; esperava ({n},), um instante por exemplo")
+    if _check_ranges and n:
+        low, high = (value.item() for value in t.aminmax())
+        require(low >= 0 and high <= 1, f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números em [0, 1]")

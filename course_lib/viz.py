@@ -358,19 +358,134 @@ def scatter_panels(
     _suptitle(fig, title)
 
 
-def flow_diagram(blocks: Sequence[tuple[str, int]], *, title: str = "", notes: Sequence[str] = ()) -> None:
+def arrow_panels(
+    panels: Mapping[str, tuple[Tensor, Tensor]], *, cloud: Tensor | None = None, n_cols: int = 3, title: str = ""
+) -> None:
+    """Um quadro de setas por entrada, todos com os mesmos eixos e a mesma escala: um campo de vetores no plano.
+
+    Args:
+        panels: título do quadro → (pontos (N, 2), setas (N, 2)); cada seta sai do seu ponto, em tamanho natural.
+        cloud: (M, 2), pontos desenhados por baixo em todos os quadros.
+        n_cols: quadros por linha.
+        title: título da figura.
+
+    Raises:
+        ValueError: não há quadros, ou pontos e setas de algum têm formas diferentes.
+    """
+    runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
+    for name, (points, arrows) in panels.items():
+        runtime.require(
+            points.ndim == 2 and points.shape[1] == 2 and points.shape == arrows.shape,
+            f"panels[{name!r}]: vieram formas {tuple(points.shape)} e {tuple(arrows.shape)}; esperava (N, 2) nas duas",
+        )
+    n_cols = min(n_cols, len(panels))
+    n_rows = -(-len(panels) // n_cols)
+    size = (n_cols * 2.9, n_rows * 3.0 + 0.4)
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (name, (points, arrows)) in zip(axes.flat, panels.items(), strict=False):
+        if cloud is not None:
+            ax.scatter(*_numpy(cloud).T, s=4, alpha=0.35, color="#666666", linewidths=0)
+        ax.quiver(
+            *_numpy(points).T, *_numpy(arrows).T, color=COLORS[0], angles="xy", scale_units="xy", scale=1, width=0.005
+        )
+        ax.set_aspect("equal")
+        _finish(ax, name, "", "", legend=False)
+        ax.title.set(fontsize=9, fontweight="normal")
+    _suptitle(fig, title)
+
+
+def lattice_panels(panels: Mapping[str, tuple[Tensor, Tensor]], *, n_cols: int = 5, title: str = "") -> None:
+    """Uma malha deformada por quadro, com a nuvem que ela carrega: o que uma função faz do plano.
+
+    Args:
+        panels: título do quadro → (malha (H, W, 2), nuvem (N, 2)); cada fileira e cada coluna da malha é uma linha.
+        n_cols: quadros por linha.
+        title: título da figura.
+
+    Raises:
+        ValueError: não há quadros, ou uma malha não é (H, W, 2).
+    """
+    runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
+    for name, (lattice, _) in panels.items():
+        valid = lattice.ndim == 3 and lattice.shape[2] == 2
+        runtime.require(valid, f"panels[{name!r}]: veio forma {tuple(lattice.shape)}; esperava (H, W, 2)")
+    n_cols = min(n_cols, len(panels))
+    n_rows = -(-len(panels) // n_cols)
+    size = (n_cols * 2.0, n_rows * 2.1 + 0.4)
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    for ax, (name, (lattice, cloud)) in zip(axes.flat, panels.items(), strict=False):
+        ax.scatter(*_numpy(cloud).T, s=3, alpha=0.5, color=COLORS[1], linewidths=0)
+        for line in [*_numpy(lattice), *_numpy(lattice).transpose(1, 0, 2)]:
+            ax.plot(line[:, 0], line[:, 1], color=COLORS[0], linewidth=0.6)
+        ax.set_aspect("equal")
+        ax.grid(visible=False)
+        _finish(ax, name, "", "", legend=False)
+        ax.title.set(fontsize=9, fontweight="normal")
+    _suptitle(fig, title)
+
+
+def density_panels(panels: Mapping[str, Tensor], *, half: float, n_cols: int = 3, title: str = "") -> None:
+    """Um mapa de densidade por quadro, todos na mesma escala de cor.
+
+    Args:
+        panels: título do quadro → (n, n), densidade no ponto (x, y) em [i, j], com x e y de ``-half`` a ``half``.
+        half: metade do lado da região.
+        n_cols: quadros por linha.
+        title: título da figura.
+
+    Raises:
+        ValueError: não há quadros, ou um mapa não é uma matriz.
+    """
+    runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
+    for name, values in panels.items():
+        runtime.require(values.ndim == 2, f"panels[{name!r}]: veio forma {tuple(values.shape)}; esperava (n, n)")
+    n_cols = min(n_cols, len(panels))
+    n_rows = -(-len(panels) // n_cols)
+    size = (n_cols * 2.6 + 0.8, n_rows * 2.6 + 0.4)
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    highest = max(float(values.max()) for values in panels.values())
+    for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
+        drawn = ax.imshow(
+            _numpy(values).T, origin="lower", extent=(-half, half, -half, half), vmin=0, vmax=highest, cmap="cividis"
+        )
+        ax.grid(visible=False)
+        _finish(ax, name, "", "", legend=False)
+        ax.title.set(fontsize=9, fontweight="normal")
+    bar = fig.colorbar(drawn, ax=axes, shrink=0.8, label="densidade")
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _comma(f"{value:g}")))
+    _suptitle(fig, title)
+
+
+def flow_diagram(
+    blocks: Sequence[tuple[str, int]],
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+    shortcuts: Sequence[tuple[int, int]] = (),
+) -> None:
     """Diagrama de uma rede: uma caixa por camada, da entrada à saída, com altura que acompanha a largura da camada.
 
     Args:
         blocks: (texto, número de unidades) de cada camada.
         title: título.
         notes: texto escrito sobre cada seta (no máximo uma a menos que os blocos).
+        shortcuts: pares (de, para) de blocos ligados também por uma seta tracejada que passa por cima dos outros.
     """
-    fig, ax = plt.subplots(figsize=(1.45 * len(blocks) + 0.4, 2.7))
+    # Quanto mais longe os blocos, mais alto o atalho passa: assim dois atalhos, um dentro do outro, não se cruzam.
+    top = 0.66 + 0.12 * max((end - start for start, end in shortcuts), default=0)
+    fig, ax = plt.subplots(figsize=(1.45 * len(blocks) + 0.4, 2.1 * (top + 0.62)))
     ax.set_axis_off()
     largest = max(size for _, size in blocks)
+    tops = []
     for index, (text, size) in enumerate(blocks):
         height = 0.25 + 0.75 * np.log1p(size) / np.log1p(largest)
+        tops.append(height / 2 + 0.05)
         x = index * 1.6
         box = FancyBboxPatch(
             (x - 0.42, -height / 2), 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=COLORS[0]
@@ -383,7 +498,12 @@ def flow_diagram(blocks: Sequence[tuple[str, int]], *, title: str = "", notes: S
             if index <= len(notes):
                 ax.text(x - 0.8, 0.1, notes[index - 1], ha="center", va="bottom", fontsize=7.5, color="#444444")
     ax.set_xlim(-0.7, 1.6 * (len(blocks) - 1) + 0.7)
-    ax.set_ylim(-0.62, 0.66)
+    for start, end in shortcuts:
+        x_start, x_end, height = 1.6 * start, 1.6 * end, 0.58 + 0.12 * (end - start)
+        line = {"color": COLORS[1], "linestyle": "--", "linewidth": 1.2}
+        ax.plot([x_start, x_start, x_end], [tops[start], height, height], **line)
+        ax.annotate("", xy=(x_end, tops[end]), xytext=(x_end, height), arrowprops={"arrowstyle": "->", **line})
+    ax.set_ylim(-0.62, top)
     _suptitle(fig, title)
 
 

@@ -44,7 +44,7 @@ def test_opens_with_title_colab_address_and_install_cell(path):
     assert title.source.startswith("# ")
     assert f"(https://colab.research.google.com/github/{SLUG}/blob/main/chapters/{path.name})" in title.source
     assert 'if "google.colab" in sys.modules:' in install.source
-    assert f'%pip install -q --no-deps "git+{REPOSITORY}"' in install.source
+    assert f'%pip install -q --no-deps "git+{REPOSITORY}" torchmetrics lightning-utilities' in install.source
     assert "remove-cell" in install.metadata.tags
 
 

@@ -1,5 +1,6 @@
 """A linha de comando, como uma pessoa a usa."""
 
+import json
 import subprocess
 import sys
 
@@ -7,16 +8,18 @@ import numpy as np
 import pytest
 
 from course_lib import __main__ as cli
+from course_lib import metrics
+from course_lib.data import load_embedded_digits
+from course_lib.weights import load_trained
 
 
 @pytest.fixture(autouse=True)
 def small_world(tmp_path, monkeypatch):
     """Cache vazio, perfil rápido e os dígitos embutidos, sem tocar na rede."""
-    from course_lib.data import load_embedded_digits
-
     monkeypatch.setenv("CURSO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CURSO_PERFIL", "rapido")
-    monkeypatch.setattr("course_lib.training.recipes.load_mnist", lambda split: load_embedded_digits(split).take(256))
+    for module in ("training.recipes", "__main__"):
+        monkeypatch.setattr(f"course_lib.{module}.load_mnist", lambda split: load_embedded_digits(split).take(256))
     monkeypatch.chdir(tmp_path)
 
 
@@ -34,14 +37,33 @@ def test_train_then_sample(name, tmp_path, capsys):
     assert "dígitos embutidos" in capsys.readouterr().out
 
 
-def test_sampling_without_weights_trains_first_and_is_reproducible(capsys):
+def test_sampling_without_training_uses_the_weights_of_the_course_and_is_reproducible(capsys):
     assert cli.main(["amostrar", "vae", "--n", "3", "--saida", "a.npz", "--semente", "4"]) == 0
-    assert "treinando agora" in capsys.readouterr().out
+    assert "treinado em MNIST (treino)" in capsys.readouterr().out
     assert cli.main(["amostrar", "vae", "--n", "3", "--saida", "b.npz", "--semente", "4"]) == 0
-    assert "treinando agora" not in capsys.readouterr().out
     np.testing.assert_array_equal(np.load("a.npz")["x"], np.load("b.npz")["x"])
     assert cli.main(["amostrar", "vae", "--n", "3", "--saida", "c.npz", "--semente", "5"]) == 0
     assert not np.array_equal(np.load("a.npz")["x"], np.load("c.npz")["x"])
+
+
+def test_your_own_weights_come_before_those_of_the_course(capsys):
+    assert cli.main(["treinar", "vae"]) == 0
+    assert cli.main(["amostrar", "vae", "--n", "3"]) == 0
+    assert "treinado em dígitos embutidos" in capsys.readouterr().out
+
+
+def test_a_folder_without_weights_is_an_error_when_you_chose_it(tmp_path, capsys):
+    assert cli.main(["amostrar", "vae", "--n", "3", "--pesos", str(tmp_path)]) == 1
+    assert "não achei" in capsys.readouterr().err
+
+
+def test_the_card_carries_what_was_measured(tmp_path):
+    assert cli.main(["treinar", "autoencoder", "--saida", "pesos"]) == 0
+    card = json.loads((tmp_path / "pesos" / "autoencoder.json").read_text(encoding="utf-8"))
+    step, _ = load_trained(tmp_path / "pesos", "autoencoder")
+    test = load_embedded_digits("test").take(256)
+    expected = metrics.reconstruction_error(step.model, test.images)
+    assert card["metricas"] == {"erro quadrático por imagem de teste": pytest.approx(expected, rel=1e-4)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from torch import nn
 
 from course_lib import metrics
 from course_lib.data import load_embedded_digits, load_mnist
+from course_lib.metrics import likelihood
 from course_lib.models.vae import VAE
 
 PIXELS = 784
@@ -83,11 +84,11 @@ class LinearGaussian(VAE):
         self.loading = vectors.T @ self.loading
         self.posterior_variance = 1 / (1 + self.loading.square().sum(1) / variance)
 
-    def encode(self, x):
+    def encode(self, x, y=None):
         mu = self.posterior_variance * (x.flatten(1) @ self.loading.T) / self.variance
         return mu, self.posterior_variance.log().expand_as(mu)
 
-    def decode(self, z):
+    def decode(self, z, y=None):
         return (z @ self.loading).view(-1, 1, 28, 28)
 
     def exact_log_likelihood(self, x):
@@ -110,7 +111,7 @@ def test_gaussian_nll_and_elbo_are_exact_when_the_posterior_is(digits):
 
 def test_bernoulli_nll_matches_numerical_integration(digits):
     torch.manual_seed(0)
-    model = VAE(latent_dim=1, hidden_dim=8)
+    model = VAE(latent_dim=1, hidden_dims=(8,))
     x = metrics.binarize(digits[:6])
     grid = torch.linspace(-8, 8, 4_001, dtype=torch.float64)
     with torch.no_grad():
@@ -125,7 +126,7 @@ def test_bernoulli_nll_matches_numerical_integration(digits):
 
 def test_more_importance_samples_tighten_the_bound(digits):
     torch.manual_seed(0)
-    model = VAE(latent_dim=4, hidden_dim=16)
+    model = VAE(latent_dim=4, hidden_dims=(16,))
     x = metrics.binarize(digits[:50])
     elbo = metrics.elbo_terms(model, x, likelihood="bernoulli", n_samples=200)["elbo"]
     few = metrics.vae_nll(model, x, n_samples=5, progress=False)
@@ -135,10 +136,10 @@ def test_more_importance_samples_tighten_the_bound(digits):
 
 def test_nll_does_not_depend_on_how_rows_are_split(digits, monkeypatch):
     torch.manual_seed(0)
-    model = VAE(latent_dim=3, hidden_dim=16)
+    model = VAE(latent_dim=3, hidden_dims=(16,))
     x = metrics.binarize(digits[:5])
     whole = metrics.vae_nll(model, x, n_samples=4_000, progress=False)
-    monkeypatch.setattr(metrics, "ROWS_AT_ONCE", 512)
+    monkeypatch.setattr(likelihood, "ROWS_AT_ONCE", 512)
     assert metrics.vae_nll(model, x, n_samples=4_000, progress=False) == pytest.approx(whole, abs=0.3)
 
 
@@ -163,6 +164,7 @@ def test_measures_do_not_disturb_the_global_generator(digits):
         (lambda x: metrics.vae_nll(VAE(), x, likelihood="poisson"), "bernoulli"),
         (lambda x: metrics.vae_nll(VAE(), metrics.binarize(x), n_samples=0), "n_samples"),
         (lambda x: metrics.elbo_terms(VAE(), x, variance=0.0), "variance"),
+        (lambda x: metrics.elbo_terms(VAE(n_classes=10), x), "y: faltou a classe"),
     ],
 )
 def test_bad_input_is_refused_in_portuguese(digits, call, message):

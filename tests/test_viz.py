@@ -90,6 +90,27 @@ def test_remaining_kinds_draw_and_save(tmp_path):
     assert (tmp_path / "figura.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_shortcuts_go_over_the_blocks_between():
+    viz.flow_diagram([("a", 9), ("b", 99), ("c", 9), ("d", 9)], shortcuts=[(0, 3), (1, 2)])
+    ax = plt.gcf().axes[0]
+    outer, inner = (line.get_xydata() for line in ax.lines)
+    assert (outer[0, 0], outer[-1, 0]) == (0, pytest.approx(3 * 1.6))
+    assert outer[-1, 1] > inner[-1, 1] > max(box.get_bbox().y1 for box in ax.patches)
+    assert outer[-1, 1] < ax.get_ylim()[1]
+
+
+def test_arrows_start_at_their_points_and_keep_their_length():
+    points, arrows = torch.rand(5, 2), torch.rand(5, 2) - 0.5
+    viz.arrow_panels({"campo": (points, arrows), "contrário": (points, -arrows)}, cloud=torch.rand(9, 2))
+    first, second = plt.gcf().axes
+    for ax, sign in ((first, 1), (second, -1)):
+        (quiver,) = (part for part in ax.collections if hasattr(part, "U"))
+        np.testing.assert_allclose(quiver.XY, points)
+        np.testing.assert_allclose(np.stack([quiver.U, quiver.V], 1), sign * arrows)
+        assert (quiver.angles, quiver.scale_units, quiver.scale) == ("xy", "xy", 1)
+    assert [first.get_title(), second.get_title()] == ["campo", "contrário"]
+
+
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -100,6 +121,8 @@ def test_remaining_kinds_draw_and_save(tmp_path):
         (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2, 2), [0]), "latent_dim"),
         (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2), [2]), "não existe"),
         (lambda x: viz.scatter_panels({}), "nenhum quadro"),
+        (lambda x: viz.arrow_panels({}), "nenhum quadro"),
+        (lambda x: viz.arrow_panels({"a": (torch.zeros(4, 2), torch.zeros(3, 2))}), r"\(N, 2\) nas duas"),
         (lambda x: viz.embedding(torch.zeros(4, 3), torch.zeros(4)), r"\(N, 2\)"),
         (lambda x: viz.embedding(torch.zeros(4, 2), torch.zeros(3)), r"\(4,\)"),
     ],
@@ -107,3 +130,40 @@ def test_remaining_kinds_draw_and_save(tmp_path):
 def test_bad_input_is_refused_in_portuguese(images, draw, message):
     with pytest.raises(ValueError, match=message):
         draw(images)
+
+
+def test_lattice_panels_draw_every_line_and_the_cloud():
+    axis = torch.linspace(-1, 1, 4)
+    lattice = torch.stack(torch.meshgrid(axis, axis[:3], indexing="ij"), dim=2)
+    cloud = torch.randn(7, 2)
+    viz.lattice_panels({"antes": (lattice, cloud), "depois": (2 * lattice, cloud)}, n_cols=2, title="malha")
+    fig = plt.gcf()
+    before, after = fig.axes
+    assert len(before.lines) == 4 + 3
+    np.testing.assert_allclose(before.lines[0].get_xydata(), lattice[0])
+    np.testing.assert_allclose(after.lines[-1].get_xydata(), 2 * lattice[:, -1])
+    np.testing.assert_allclose(before.collections[0].get_offsets(), cloud)
+    assert [ax.get_title() for ax in fig.axes] == ["antes", "depois"]
+
+
+def test_density_panels_put_x_on_the_horizontal_axis_and_share_the_scale():
+    values = torch.zeros(5, 5)
+    values[4, 0] = 2.0  # x grande, y pequeno: embaixo, à direita
+    viz.density_panels({"a": values, "b": values / 4}, half=3.0, title="mapas")
+    fig = plt.gcf()
+    first, second = (ax for ax in fig.axes if ax.images)
+    assert first.images[0].get_array()[0, 4] == 2.0
+    assert first.images[0].origin == "lower"
+    assert first.images[0].get_extent() == (-3.0, 3.0, -3.0, 3.0)
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 2.0)
+
+
+def test_bad_lattices_and_densities():
+    with pytest.raises(ValueError, match="nenhum quadro"):
+        viz.lattice_panels({})
+    with pytest.raises(ValueError, match=r"panels\['a'\]: veio forma \(4, 2\); esperava \(H, W, 2\)"):
+        viz.lattice_panels({"a": (torch.zeros(4, 2), torch.zeros(1, 2))})
+    with pytest.raises(ValueError, match="nenhum quadro"):
+        viz.density_panels({}, half=1.0)
+    with pytest.raises(ValueError, match=r"panels\['a'\]: veio forma \(4,\); esperava \(n, n\)"):
+        viz.density_panels({"a": torch.zeros(4)}, half=1.0)

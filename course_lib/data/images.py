@@ -217,7 +217,7 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
 
 
 def load_embedded_digits(split: str) -> ImageDataset:
-    """Os 1.797 dígitos manuscritos do scikit-learn, de 8×8 ampliados para 28×28.
+    """Os 1.797 dígitos manuscritos do scikit-learn, de 8×8 ampliados para 28×28, com 256 tons.
 
     Um em cada seis vai para o teste (300), sempre os mesmos; os outros 1.497 são o treino.
 
@@ -240,7 +240,9 @@ def load_embedded_digits(split: str) -> ImageDataset:
     labels = torch.from_numpy(digits.target).long()
     is_test = torch.arange(len(labels)) % 6 == 0
     keep = is_test if split == "test" else ~is_test
-    return ImageDataset(images[keep].clamp(0, 1) * 2 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
+    # A ampliação inventa tons intermediários; arredondados a 256, como no MNIST, deles se pode medir a verossimilhança.
+    levels = (images[keep].clamp(0, 1) * 255).round()
+    return ImageDataset(levels / 127.5 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
 
 
 def _validate_split(split: str) -> None:

@@ -38,6 +38,9 @@ class Autoencoder(nn.Module):
         Rumelhart, Hinton e Williams (1986); Hinton e Salakhutdinov (2006).
     """
 
+    # Quem recebe imagens com ruído, que passam de [-1, 1], herda daqui e muda isto.
+    input_in_range = True
+
     def __init__(self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True) -> None:
         super().__init__()
         runtime.require(
@@ -65,7 +68,7 @@ class Autoencoder(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x)
+        runtime.require_images(x, in_range=self.input_in_range)
         require_dtype(x, self.encoder[0])
         z = self.encoder(x.flatten(1))  # (B, latent_dim)
         return F.relu(z) if self.relu_code else z
@@ -127,3 +130,63 @@ def reconstruction_objective(model: nn.Module, batch) -> dict[str, Tensor]:
         o erro quadrático medido lá).
     """
     return {"loss": F.mse_loss(model(batch.x), batch.x)}
+
+
+def sparse_objective(model: Autoencoder, batch, *, weight: float) -> dict[str, Tensor]:
+    r"""Reconstrução mais o custo de acender unidades: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\sum_j |z_j|`.
+
+    A norma 1 puxa cada unidade para zero com a mesma força, esteja ela perto ou longe: as que pouco ajudam apagam-se
+    de todo, e cada imagem acaba descrita por poucas unidades acesas.
+
+    Args:
+        model: autoencoder com ``encode`` e ``decode``.
+        batch: lote com ``x``.
+        weight: λ ≥ 0.
+
+    Returns:
+        ``loss`` = ``reconstruction`` + λ ``penalty``; a penalidade soma sobre o código e faz a média sobre o lote.
+
+    Raises:
+        ValueError: ``weight`` negativo.
+
+    Referência:
+        Ng (2011), *Sparse autoencoder*; a norma 1 é a de Olshausen e Field (1996).
+    """
+    runtime.require(weight >= 0, f"weight: veio {weight}; esperava um número maior ou igual a 0")
+    z = model.encode(batch.x)
+    reconstruction = F.mse_loss(model.decode(z), batch.x)
+    penalty = z.abs().sum(1).mean()
+    return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}
+
+
+def contractive_objective(model: Autoencoder, batch, *, weight: float) -> dict[str, Tensor]:
+    r"""Reconstrução mais a sensibilidade do código: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\|J_f(x)\|_F^2`.
+
+    Com uma camada só e ReLU no código, :math:`J_f = \mathrm{diag}(\mathbb{1}[z > 0])\,W`, e a norma sai sem derivar
+    nada: soma-se :math:`\|W_j\|^2` das unidades acesas.
+
+    Args:
+        model: autoencoder de codificador com uma camada (``hidden_dims=()``) e ReLU no código.
+        batch: lote com ``x``.
+        weight: λ ≥ 0.
+
+    Returns:
+        ``loss`` = ``reconstruction`` + λ ``penalty``; a penalidade é a média sobre o lote da norma ao quadrado.
+
+    Raises:
+        ValueError: ``weight`` negativo, ou o codificador tem outra forma.
+
+    Referência:
+        Rifai, Vincent, Muller, Glorot e Bengio (2011), *Contractive auto-encoders*, equação 3 (lá com sigmoide).
+    """
+    runtime.require(weight >= 0, f"weight: veio {weight}; esperava um número maior ou igual a 0")
+    runtime.require(
+        len(model.encoder) == 1 and model.relu_code,
+        f"model: veio um codificador de {(len(model.encoder) + 1) // 2} camadas, relu_code={model.relu_code}; "
+        "esperava uma camada só (hidden_dims=()) com relu_code=True",
+    )
+    z = model.encode(batch.x)
+    reconstruction = F.mse_loss(model.decode(z), batch.x)
+    row_norms = model.encoder[0].weight.square().sum(1)  # (latent_dim,)
+    penalty = ((z > 0).to(row_norms.dtype) @ row_norms).mean()
+    return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,40 +32,55 @@ class VAE(nn.Module):
     verossimilhanças: se ``a`` é a saída da última camada, a média gaussiana é ``tanh(a)`` em (-1, 1), e a
     probabilidade de um pixel aceso é ``(tanh(a) + 1) / 2 = sigmoid(2a)``, cujo logit é ``2a``.
 
+    Com ``n_classes`` o VAE é condicional: o codificador recebe a classe junto da imagem, o decodificador a recebe
+    junto de z, e o que se modela é :math:`p(x|y)`.
+
     Args:
         latent_dim: dimensões de z.
-        hidden_dim: largura das camadas ocultas.
+        hidden_dims: larguras entre a imagem e o código; o decodificador as percorre ao contrário.
+        n_classes: classes de um VAE condicional; 0 para o comum.
 
     Raises:
-        ValueError: alguma largura menor que 1.
+        ValueError: não há camada oculta, alguma largura é menor que 1 ou ``n_classes`` é negativo.
 
     Referência:
-        Kingma e Welling (2013), *Auto-encoding variational Bayes*, apêndices B e C.
+        Kingma e Welling (2013), *Auto-encoding variational Bayes*, apêndices B e C; Sohn, Lee e Yan (2015), *Learning
+        structured output representation using deep conditional generative models*.
     """
 
-    def __init__(self, latent_dim: int = 20, hidden_dim: int = 400) -> None:
+    def __init__(self, latent_dim: int = 20, hidden_dims: Sequence[int] = (400,), *, n_classes: int = 0) -> None:
         super().__init__()
+        runtime.require(
+            isinstance(hidden_dims, Sequence) and len(hidden_dims) > 0,
+            f"hidden_dims: veio {hidden_dims!r}; esperava uma sequência de larguras, como (400,)",
+        )
+        runtime.require(
+            isinstance(n_classes, int) and n_classes >= 0, f"n_classes: veio {n_classes!r}; esperava um inteiro ≥ 0"
+        )
         self.latent_dim = latent_dim
-        self.encoder = nn.Sequential(mlp((IMAGE_DIM, hidden_dim)), nn.ReLU())
+        self.n_classes = n_classes
+        self.encoder = nn.Sequential(mlp((IMAGE_DIM + n_classes, *hidden_dims)), nn.ReLU())
         # As duas saídas, mu e logvar, são duas fatias de uma só camada: um produto de matrizes em vez de dois.
-        self.posterior = mlp((hidden_dim, 2 * latent_dim))
-        self.decoder = mlp((latent_dim, hidden_dim, IMAGE_DIM))
+        self.posterior = mlp((hidden_dims[-1], 2 * latent_dim))
+        self.decoder = mlp((latent_dim + n_classes, *reversed(hidden_dims), IMAGE_DIM))
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Parâmetros de q(z|x).
+    def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Parâmetros de q(z|x), ou de q(z|x, y) no VAE condicional.
 
         Args:
             x: (B, 1, 28, 28) em [-1, 1].
+            y: (B,) classes de 0 a n_classes - 1; só no VAE condicional, e nele sempre.
 
         Returns:
             ``(mu, logvar)``, cada um (B, latent_dim).
 
         Raises:
-            TypeError, ValueError: ``x`` não é um lote de imagens.
+            TypeError, ValueError: ``x`` não é um lote de imagens, ou ``y`` falta, sobra ou não é das classes.
         """
         runtime.require_images(x)
         require_dtype(x, self.posterior[0])
-        mu, logvar = self.posterior(self.encoder(x.flatten(1))).chunk(2, dim=1)
+        output = self.posterior(self.encoder(self._with_class(x.flatten(1), y)))
+        mu, logvar = self._full_precision(output).chunk(2, dim=1)
         return mu, logvar
 
     @staticmethod
@@ -91,41 +109,80 @@ class VAE(nn.Module):
             raise ValueError(f"eps: veio forma {tuple(eps.shape)}; esperava a de mu, {tuple(mu.shape)}")
         return torch.addcmul(mu, eps, torch.exp(0.5 * logvar))
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Imagens médias (B, 1, 28, 28) em (-1, 1) de z (B, latent_dim).
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Imagens médias (B, 1, 28, 28) em (-1, 1) de z (B, latent_dim) e, no VAE condicional, das classes y (B,).
 
         Raises:
-            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma, ou ``y`` falta, sobra ou não é das classes.
         """
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder[0], "z")
-        return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
+        return tanh(self._decode(z, y))
 
-    def decode_logits(self, z: Tensor) -> Tensor:
+    def decode_logits(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits (B, 1, 28, 28) de cada pixel estar aceso, na leitura de Bernoulli do mesmo decodificador.
 
         Raises:
-            TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma, ou ``y`` falta, sobra ou não é das classes.
         """
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder[0], "z")
-        return 2.0 * self.decoder(z).view(-1, *IMAGE_SHAPE)
+        return 2.0 * self._decode(z, y)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """``(x_hat, mu, logvar)`` de x (B, 1, 28, 28), com z sorteado de q(z|x)."""
-        mu, logvar = self.encode(x)
-        return self.decode(self.reparameterize(mu, logvar)), mu, logvar
+        mu, logvar = self.encode(x, y)
+        return self.decode(self.reparameterize(mu, logvar), y), mu, logvar
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
+    def sample(self, n: int, y: Tensor | None = None) -> Tensor:
         """``n`` imagens (n, 1, 28, 28) em (-1, 1): z de N(0, I), decodificado.
 
+        Args:
+            n: quantas imagens.
+            y: (n,) classes pedidas a um VAE condicional; sorteadas por igual quando faltam.
+
         Raises:
-            ValueError: ``n`` menor que 1.
+            ValueError: ``n`` menor que 1, ou ``y`` num VAE que não é condicional.
         """
         require_count(n)
         weights = next(self.parameters())
-        return self.decode(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype))
+        if y is None and self.n_classes:
+            y = torch.randint(self.n_classes, (n,), device=weights.device)
+        return self.decode(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype), y)
+
+    def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
+        require_latent(z, self.latent_dim)
+        require_dtype(z, self.decoder[0], "z")
+        return self._full_precision(self.decoder(self._with_class(z, y))).view(-1, *IMAGE_SHAPE)
+
+    def _with_class(self, value: Tensor, y: Tensor | None) -> Tensor:
+        """Acrescenta a ``value`` (B, D) a classe, em *one-hot*: (B, D + n_classes)."""
+        if not self.n_classes:
+            runtime.require(y is None, "y: veio uma classe e este VAE não é condicional; construa-o com n_classes")
+            return value
+        runtime.require(y is not None, f"y: faltou a classe; este VAE é condicional, de {self.n_classes} classes")
+        runtime.require_index(y, len(value), 0, self.n_classes - 1, "y")
+        return torch.cat([value, F.one_hot(y, self.n_classes).to(value.dtype)], dim=1)
+
+    def _full_precision(self, value: Tensor) -> Tensor:
+        # Sob autocast os produtos saem em meia precisão; somar 784 logaritmos nela erraria por nats inteiros.
+        return value.to(self.posterior[0].weight.dtype)
+
+
+def draw_binary(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Imagens com pixels só em {-1, 1}: cada pixel aceso com probabilidade igual à sua intensidade.
+
+    É a binarização dinâmica quando o sorteio se refaz a cada lote.
+
+    Args:
+        images: (B, 1, 28, 28) em [-1, 1].
+        generator: de onde sortear; o gerador global quando falta.
+
+    Returns:
+        Da forma de ``images``.
+
+    Referência:
+        Salakhutdinov e Murray (2008), *On the quantitative analysis of deep belief networks*.
+    """
+    uniform = torch.rand(images.shape, generator=generator, device=images.device)
+    return torch.where(uniform < (images + 1) / 2, 1.0, -1.0).to(images.dtype)
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -174,14 +231,14 @@ def gaussian_objective(
     """
     runtime.require(variance > 0, f"variance: veio {variance}; esperava um número maior que zero")
     _require_beta(beta)
-    x_hat, mu, logvar = model(batch.x)
+    x_hat, mu, logvar = model(batch.x, _classes(model, batch))
     n = len(batch.x)
     reconstruction = F.mse_loss(x_hat, batch.x, reduction="sum") / n
     kl = kl_to_standard_normal(mu, logvar).mean()
     return {"loss": reconstruction / (2 * variance) + beta * kl, "reconstruction": reconstruction, "kl": kl}
 
 
-def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0) -> dict[str, Tensor]:
+def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0, binarize: bool = False) -> dict[str, Tensor]:
     r"""ELBO negativa com verossimilhança de Bernoulli nos pixels em [0, 1], em nats por imagem.
 
     Os pixels de [-1, 1] são levados a [0, 1] aqui: entropia cruzada fora dessa faixa não tem sentido. Com pixels
@@ -191,6 +248,7 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0) -> dict[str, Te
         model: o VAE.
         batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1].
         beta: peso da KL; 1 é a ELBO.
+        binarize: sorteia antes os pixels, de novo a cada lote (veja :func:`draw_binary`).
 
     Returns:
         ``loss``, ``reconstruction`` (entropia cruzada) e ``kl``: somas sobre dimensões, médias sobre o lote.
@@ -202,12 +260,107 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0) -> dict[str, Te
         Kingma e Welling (2013), apêndice C.1.
     """
     _require_beta(beta)
-    mu, logvar = model.encode(batch.x)
-    logits = model.decode_logits(model.reparameterize(mu, logvar))
-    target = (batch.x + 1) / 2
-    reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(batch.x)
+    x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
+    mu, logvar = model.encode(x, y)
+    logits = model.decode_logits(model.reparameterize(mu, logvar), y)
+    target = (x + 1) / 2
+    reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
     kl = kl_to_standard_normal(mu, logvar).mean()
     return {"loss": reconstruction + beta * kl, "reconstruction": reconstruction, "kl": kl}
+
+
+def iwae_objective(model: VAE, batch, *, k: int = 5, binarize: bool = False) -> dict[str, Tensor]:
+    r"""Cota de importância negativa, com verossimilhança de Bernoulli, em nats por imagem.
+
+    .. math:: -E\left[\log \frac{1}{k}\sum_{s=1}^{k} w_s\right], \quad
+        w_s = \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}, \quad z_s \sim q(z|x)
+
+    Com k = 1 é a ELBO, com a KL estimada no mesmo sorteio em vez de calculada; em média, aperta-se quando k cresce.
+
+    Args:
+        model: o VAE.
+        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1].
+        k: sorteios de z por imagem.
+        binarize: sorteia antes os pixels, de novo a cada lote (veja :func:`draw_binary`).
+
+    Returns:
+        ``loss`` e, dos mesmos sorteios, ``elbo`` (a média de :math:`\log w_s`, que é menor que ``-loss``).
+
+    Raises:
+        ValueError: ``k`` não é um inteiro maior que zero.
+
+    Referência:
+        Burda, Grosse e Salakhutdinov (2016), *Importance weighted autoencoders*, equação 8.
+    """
+    runtime.require(isinstance(k, int) and k >= 1, f"k: veio {k!r}; esperava um inteiro maior que zero")
+    x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
+    mu, logvar = model.encode(x, y)
+    eps = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
+    log_w = log_importance_weights(model, x, mu, logvar, eps, y=y)
+    bound = torch.logsumexp(log_w, dim=0) - math.log(k)
+    return {"loss": -bound.mean(), "elbo": log_w.mean()}
+
+
+def log_likelihood(
+    model: VAE,
+    x: Tensor,
+    z: Tensor,
+    *,
+    y: Tensor | None = None,
+    likelihood: str = "bernoulli",
+    variance: float = DOCUMENT_VARIANCE,
+) -> Tensor:
+    """log p(x|z) em nats, com todas as constantes.
+
+    Args:
+        model: o VAE.
+        x: (B, 1, 28, 28) em [-1, 1]; só -1 e 1 para ``"bernoulli"``.
+        z: (S, B, latent_dim).
+        y: (B,) classes, no VAE condicional.
+        likelihood: ``"bernoulli"`` ou ``"gaussian"`` (de média tanh e variância ``variance`` em cada pixel).
+        variance: σ² da gaussiana.
+
+    Returns:
+        (S, B).
+    """
+    flat = x.flatten(1)  # (B, D)
+    rows = z.flatten(0, 1)  # (S·B, latent_dim)
+    classes = y.repeat(len(z)) if y is not None else None
+    if likelihood == "bernoulli":
+        logits = model.decode_logits(rows, classes).view(*z.shape[:2], -1)  # (S, B, D)
+        target = ((flat + 1) / 2).expand_as(logits)
+        return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
+    mean = model.decode(rows, classes).view(*z.shape[:2], -1)
+    constant = 0.5 * flat.shape[1] * math.log(2 * math.pi * variance)
+    return -(flat - mean).square().sum(2) / (2 * variance) - constant
+
+
+def log_importance_weights(
+    model: VAE, x: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor, *, y: Tensor | None = None, **options
+) -> Tensor:
+    r"""Logaritmo dos pesos de importância :math:`w = p(x|z)\,p(z) / q(z|x)`, com :math:`z = \mu + \sigma\,\epsilon`.
+
+    Args:
+        model: o VAE.
+        x: (B, 1, 28, 28) em [-1, 1].
+        mu: (B, latent_dim).
+        logvar: (B, latent_dim).
+        eps: (S, B, latent_dim) de N(0, I).
+        y: (B,) classes, no VAE condicional.
+        options: a verossimilhança, como em :func:`log_likelihood`.
+
+    Returns:
+        (S, B), em nats.
+    """
+    z = mu + eps * (0.5 * logvar).exp()
+    # log p(z) - log q(z|x): as constantes das duas normais se cancelam.
+    log_ratio = 0.5 * (eps.square() - z.square() + logvar).sum(2)
+    return log_likelihood(model, x, z, y=y, **options) + log_ratio
+
+
+def _classes(model: VAE, batch) -> Tensor | None:
+    """As classes do lote, se o VAE é condicional."""
+    return batch.labels if model.n_classes else None
 
 
 def _require_same_shape(mu: Tensor, logvar: Tensor) -> None:

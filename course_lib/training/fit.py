@@ -43,6 +43,8 @@ class ObjectiveStep:
         objective: ``objective(model, batch) -> dict`` com escalares; ``"loss"`` é o que se minimiza.
         optimizer: otimizador dos parâmetros de ``model``.
         scheduler: agenda da taxa de aprendizado, avançada a cada passo.
+        autocast: tipo em que fazer os produtos da ida e da volta (``torch.bfloat16``, por exemplo); os pesos e as
+            contas delicadas ficam em float32. ``None``: tudo em float32.
     """
 
     def __init__(
@@ -51,11 +53,14 @@ class ObjectiveStep:
         objective: Callable[[nn.Module, Any], dict[str, Tensor]],
         optimizer: torch.optim.Optimizer,
         scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+        *,
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.model = model
         self.objective = objective
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.autocast = autocast
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
         """Anda um passo e devolve os termos do objetivo, sem gradiente.
@@ -63,7 +68,11 @@ class ObjectiveStep:
         Raises:
             ValueError: o objetivo não devolveu ``"loss"``.
         """
-        terms = self.objective(self.model, batch)
+        if self.autocast is None:
+            terms = self.objective(self.model, batch)
+        else:
+            with torch.autocast(batch.x.device.type, self.autocast):
+                terms = self.objective(self.model, batch)
         if "loss" not in terms:
             raise ValueError(f"objective: devolveu {', '.join(terms) or 'nada'}; esperava um dicionário com 'loss'")
         self.optimizer.zero_grad()

@@ -1,5 +1,17 @@
 """Pesos treinados: um arquivo ``.safetensors`` e um cartão ``.json`` que diz de onde eles vieram."""
 
-from course_lib.weights.store import WeightsError, load_trained, save_trained
+from course_lib.weights.measures import draw, measure
+from course_lib.weights.shipped import SHIPPED, load_judge, load_shipped
+from course_lib.weights.store import WeightsError, load_trained, round_weights, save_trained
 
-__all__ = ["WeightsError", "load_trained", "save_trained"]
+__all__ = [
+    "SHIPPED",
+    "WeightsError",
+    "draw",
+    "load_judge",
+    "load_shipped",
+    "load_trained",
+    "measure",
+    "round_weights",
+    "save_trained",
+]

@@ -107,7 +107,7 @@ def test_shapes(n):
     model = Autoencoder(latent_dim=3, hidden_dims=(50, 10))
     assert model.encode(x).shape == (n, 3)
     assert model(x).shape == (n, 1, 28, 28)
-    vae = VAE(latent_dim=2, hidden_dim=11)
+    vae = VAE(latent_dim=2, hidden_dims=(11,))
     x_hat, mu, logvar = vae(x)
     assert x_hat.shape == (n, 1, 28, 28)
     assert mu.shape == logvar.shape == (n, 2)
@@ -122,6 +122,10 @@ def test_hidden_layers_mirror():
         *[(3, 10), (10, 50), (50, 784)],
     ]
     assert widths(Autoencoder(latent_dim=3, hidden_dims=())) == [(784, 3), (3, 784)]
+    assert widths(VAE(latent_dim=3, hidden_dims=(50, 10))) == [
+        *[(784, 50), (50, 10), (10, 6)],
+        *[(3, 10), (10, 50), (50, 784)],
+    ]
 
 
 def test_outputs_stay_in_the_range_of_the_data_whatever_the_code():
@@ -165,7 +169,7 @@ def test_samples_come_from_a_standard_normal(model, monkeypatch):
     seen = []
     for method in ("decode", "forward"):
         if hasattr(model, method):
-            monkeypatch.setattr(model, method, lambda z: seen.append(z))
+            monkeypatch.setattr(model, method, lambda z, y=None: seen.append(z))
     model.sample(5000)
     (z,) = seen
     # 5 erros padrão: 5 / raiz de 100.000 na média, e raiz de 2 vezes isso na variância.
@@ -180,6 +184,8 @@ def test_samples_come_from_a_standard_normal(model, monkeypatch):
 def test_hidden_dims_must_be_a_sequence(hidden_dims):
     with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de larguras, como \(256,\)"):
         Autoencoder(hidden_dims=hidden_dims)
+    with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de larguras, como \(400,\)"):
+        VAE(hidden_dims=hidden_dims)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_hidden_dims_must_be_a_sequence(hidden_dims):
         lambda: Autoencoder(hidden_dims=(256, 0)),
         lambda: VAE(latent_dim=0),
         lambda: VAE(latent_dim=1.5),
-        lambda: VAE(hidden_dim=0),
+        lambda: VAE(hidden_dims=(0,)),
         lambda: Generator(latent_dim=0),
         lambda: Generator(hidden_dim="256"),
         lambda: Discriminator(hidden_dim=-1),

@@ -24,7 +24,7 @@ from course_lib.training.checkpoint import (
 
 def vae_step(hidden_dim: int = 16, total_steps: int | None = None, seed: int = 0) -> ObjectiveStep:
     torch.manual_seed(seed)
-    model = VAE(hidden_dim=hidden_dim, latent_dim=3)
+    model = VAE(hidden_dims=(hidden_dim,), latent_dim=3)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     scheduler = None
     if total_steps is not None:
@@ -203,7 +203,7 @@ def test_a_half_matching_architecture_leaves_memory_whole(digits, tmp_path):
     path = tmp_path / "treino.pt"
     quiet_fit(vae_step(), digits.batches(50), checkpoint=path)
     torch.manual_seed(1)
-    model = VAE(hidden_dim=16, latent_dim=4)
+    model = VAE(hidden_dims=(16,), latent_dim=4)
     step = ObjectiveStep(model, gaussian_objective, torch.optim.Adam(model.parameters(), lr=1e-3))
     before = everything(step)
     with pytest.raises(CheckpointError, match="outra arquitetura"):

@@ -21,7 +21,7 @@ from course_lib.training.fit import CHECK_EVERY, NOISE
 def vae_step(seed: int = 0, lr: float = 1e-3) -> ObjectiveStep:
     """Um passo que sorteia (o VAE), com pesos iniciais que dependem só da semente."""
     torch.manual_seed(seed)
-    model = VAE(hidden_dim=16, latent_dim=3)
+    model = VAE(hidden_dims=(16,), latent_dim=3)
     return ObjectiveStep(model, gaussian_objective, torch.optim.Adam(model.parameters(), lr=lr))
 
 

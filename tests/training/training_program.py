@@ -58,7 +58,7 @@ def run(checkpoint: Path | None, *, callbacks: tuple = (), progress: bool = Fals
     dataset = ImageDataset(images, torch.zeros(560, dtype=torch.int64), "ruído")
     batches = dataset.batches(100, seed=5)
     torch.manual_seed(5)
-    model = VAE(hidden_dim=24, latent_dim=4)
+    model = VAE(hidden_dims=(24,), latent_dim=4)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=EPOCHS * STEPS)
     step = ObjectiveStep(model, gaussian_objective, optimizer, scheduler)

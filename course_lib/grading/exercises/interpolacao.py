@@ -38,7 +38,7 @@ def _images(n: int, generator: torch.Generator) -> Tensor:
 def _model(seed: int) -> Autoencoder | VAE:
     """Rede pequena de pesos sorteados: um autoencoder nas sementes pares, um VAE nas ímpares."""
     with runtime.isolated_seed(seed):
-        model = VAE(latent_dim=6, hidden_dim=32) if seed % 2 else Autoencoder(latent_dim=7, hidden_dims=(32,))
+        model = VAE(latent_dim=6, hidden_dims=(32,)) if seed % 2 else Autoencoder(latent_dim=7, hidden_dims=(32,))
     with torch.no_grad():
         # Pesos maiores afastam os códigos uns dos outros: um engano muda a resposta muito além da tolerância.
         for parameter in model.parameters():

@@ -1,0 +1,117 @@
+"""Quanto a imagem reconstruída se afasta da original, e a referência linear: a PCA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from course_lib import runtime
+
+
+def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Soma dos quadrados por imagem, com os pixels levados a [0, 1] (a unidade de Hinton e Salakhutdinov).
+
+    Args:
+        x_hat: (B, 1, 28, 28) em [-1, 1].
+        x: (B, 1, 28, 28) em [-1, 1].
+
+    Returns:
+        (B,).
+
+    Raises:
+        ValueError: as formas diferem.
+    """
+    _require_same_images(x_hat, x)
+    return ((x_hat - x) / 2).square().flatten(1).sum(1)
+
+
+@torch.no_grad()
+def reconstruction_error(reconstruct: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int = 2_000) -> float:
+    """Média de :func:`squared_error` entre ``images`` e ``reconstruct(images)``, em lotes.
+
+    Para o erro quadrático médio por pixel em [-1, 1] (a perda do documento), multiplique por 4 / 784.
+
+    Args:
+        reconstruct: leva (B, 1, 28, 28) em imagens da mesma forma; um modelo em modo de avaliação, por exemplo.
+        images: (N, 1, 28, 28) em [-1, 1].
+        batch_size: imagens por lote.
+    """
+    total = 0.0
+    for x in images.split(batch_size):
+        total += squared_error(reconstruct(x), x).sum().item()
+    return total / len(images)
+
+
+def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
+    r"""Razão sinal-ruído de pico por imagem, em dB: :math:`-10\log_{10}\mathrm{MSE}` com os pixels em [0, 1].
+
+    Args:
+        x_hat: (B, 1, 28, 28) em [-1, 1].
+        x: (B, 1, 28, 28) em [-1, 1].
+
+    Returns:
+        (B,); infinito onde as imagens são iguais.
+
+    Raises:
+        ValueError: as formas diferem.
+    """
+    return -10 * torch.log10(squared_error(x_hat, x) / x[0].numel())
+
+
+@dataclass(frozen=True)
+class PCA:
+    """Componentes principais de um conjunto de imagens: o autoencoder linear ótimo.
+
+    Attributes:
+        mean: (D,), imagem média em [-1, 1].
+        components: (K, D), linhas ortonormais, da maior variância para a menor.
+        variances: (K,), variância ao longo de cada componente.
+    """
+
+    mean: Tensor
+    components: Tensor
+    variances: Tensor
+
+    @classmethod
+    def fit(cls, images: Tensor, n_components: int) -> PCA:
+        """Ajusta às imagens (N, 1, 28, 28), pelos autovetores da matriz de covariância em float64.
+
+        Raises:
+            ValueError: ``n_components`` fora de 1 a 784.
+        """
+        runtime.require_images(images, "images")
+        x = images.flatten(1)
+        dim = x.shape[1]
+        runtime.require(
+            1 <= n_components <= dim, f"n_components: veio {n_components}; esperava um inteiro de 1 a {dim}"
+        )
+        mean = x.mean(0, dtype=torch.float64)
+        gram = torch.zeros(dim, dim, dtype=torch.float64, device=x.device)
+        for chunk in x.split(10_000):
+            centred = chunk.double() - mean
+            gram += centred.T @ centred
+        variances, vectors = torch.linalg.eigh(gram / len(x))
+        order = variances.argsort(descending=True)[:n_components]
+        return cls(mean.float(), vectors[:, order].T.float().contiguous(), variances[order].float())
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Coordenadas (B, K) de x (B, 1, 28, 28)."""
+        return (x.flatten(1) - self.mean) @ self.components.T
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Imagens (B, 1, 28, 28) de z (B, K)."""
+        return (z @ self.components + self.mean).view(-1, 1, 28, 28)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Reconstrução (B, 1, 28, 28) de x."""
+        return self.decode(self.encode(x))
+
+
+def _require_same_images(x_hat: Tensor, x: Tensor) -> None:
+    runtime.require_images(x)
+    runtime.require(
+        x_hat.shape == x.shape, f"x_hat e x: vieram formas {tuple(x_hat.shape)} e {tuple(x.shape)}; esperava a mesma"
+    )

@@ -1,0 +1,45 @@
+"""O que um capítulo diz de um número: se caiu na faixa esperada."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def expect_range(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    *,
+    unit: str = "",
+    causes: Sequence[str] = (),
+    applies: bool = True,
+) -> None:
+    """Diz se um número caiu na faixa esperada: ✔ e o número, ou ✘ e as causas prováveis.
+
+    Args:
+        name: o que foi medido.
+        value: o número.
+        low: menor valor esperado.
+        high: maior valor esperado.
+        unit: unidade, escrita depois do número.
+        causes: o que costuma explicar um número fora da faixa.
+        applies: se a faixa vale aqui; ela costuma valer só para o MNIST verdadeiro no perfil ``padrao``.
+    """
+    figure = f"{name}: {value:.4g}{' ' + unit if unit else ''}"
+    interval = f"faixa esperada: {low:g} a {high:g}"
+    if not applies:
+        print(f"• {figure} ({interval}, no MNIST verdadeiro e no perfil padrao; aqui ela não se aplica)")
+    elif low <= value <= high:
+        print(f"✔ {figure} ({interval})")
+    else:
+        print(f"✘ {figure} ({interval})")
+        for cause in causes:
+            print(f"    causa provável: {cause}")
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Número de parâmetros treináveis."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,593 @@
+"""Fluxos normalizantes: uma função inversível leva dados a ruído, e dá a densidade exata. Capítulo 08_fluxos.
+
+Toda camada tem ``forward(x) -> (y, log_det)``, com y da forma de x e log_det (B,), e ``inverse(y) -> x``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_lib import runtime
+from course_lib.models.layers import IMAGE_SHAPE, mlp, require_count
+
+LEVELS = 256
+IMAGES_AT_ONCE = 500
+
+
+class Chain(nn.ModuleList):
+    r"""Camadas em sequência: a composição delas, com a soma dos log-determinantes.
+
+    .. math:: \log\left|\det \frac{\partial z}{\partial x}\right| = \sum_i \log\left|\det J_i\right|
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(z, log_det)``: da forma de x (B, …), e (B,)."""
+        log_det = x.new_zeros(len(x))
+        for layer in self:
+            x, term = layer(x)
+            log_det = log_det + term
+        return x, log_det
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """x, da forma de z: as camadas desfeitas, da última à primeira."""
+        for layer in reversed(self):
+            z = layer.inverse(z)
+        return z
+
+
+# --- de pixels a números reais ----------------------------------------------------------------------------------------
+
+
+class Dequantize(nn.Module):
+    r"""Espalha cada tom k por uma caixinha: de 256 valores isolados a uma densidade em (0, 1).
+
+    .. math:: u = \frac{k + \epsilon}{256}, \quad \epsilon \sim U[0, 1), \qquad \log\left|\det\right| = -D \log 256
+
+    A probabilidade da imagem é a integral da densidade sobre a sua caixinha, e pela desigualdade de Jensen
+    :math:`\log P(k) \ge E_\epsilon[\log p(u)] - D \log 256`. A ida sorteia; a volta, :math:`\lfloor 256\,u \rfloor`,
+    devolve o tom exato.
+
+    Referência:
+        Theis, van den Oord e Bethge (2016), *A note on the evaluation of generative models*, seção 3.1.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(u, log_det)``: (B, …) em (0, 1), e (B,), de imagens x (B, …) em [-1, 1].
+
+        Raises:
+            TypeError, ValueError: ``x`` não é um lote de imagens de 256 tons em [-1, 1].
+        """
+        runtime.require_levels(x, shape=tuple(x.shape[1:]))
+        levels = ((x + 1) * ((LEVELS - 1) / 2)).round()
+        log_det = -math.prod(x.shape[1:]) * math.log(LEVELS)
+        return (levels + torch.rand_like(x)) / LEVELS, x.new_full((len(x),), log_det)
+
+    def inverse(self, u: Tensor) -> Tensor:
+        """Imagens (B, …) em [-1, 1], de 256 tons, de u (B, …) em (0, 1)."""
+        levels = (u * LEVELS).floor().clamp(0, LEVELS - 1)
+        return levels / ((LEVELS - 1) / 2) - 1
+
+
+class Logit(nn.Module):
+    r"""Estica o intervalo (0, 1) até a reta inteira, onde mora a normal.
+
+    .. math:: y = \log\frac{s}{1 - s}, \quad s = \alpha + (1 - 2\alpha)\,u, \qquad
+        \log\left|\det\right| = \sum_i \log(1 - 2\alpha) - \log s_i - \log(1 - s_i)
+
+    Args:
+        alpha: a distância que s guarda de 0 e de 1, onde o logit é infinito.
+
+    Raises:
+        ValueError: ``alpha`` fora de (0, 1/2).
+
+    Referência:
+        Dinh, Sohl-Dickstein e Bengio (2017), seção 4.1.
+    """
+
+    def __init__(self, alpha: float = 0.05) -> None:
+        super().__init__()
+        runtime.require(0 < alpha < 0.5, f"alpha: veio {alpha}; esperava um número entre 0 e 0,5, sem os extremos")
+        self.alpha = alpha
+
+    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """``(y, log_det)``: (B, …), e (B,), de u (B, …) em [0, 1]."""
+        s = self.alpha + (1 - 2 * self.alpha) * u
+        log_s, log_rest = s.log(), torch.log1p(-s)
+        return log_s - log_rest, (math.log(1 - 2 * self.alpha) - log_s - log_rest).flatten(1).sum(1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """u (B, …) de y (B, …)."""
+        return (y.sigmoid() - self.alpha) / (1 - 2 * self.alpha)
+
+
+class MixtureCDF(nn.Module):
+    r"""Uma curva crescente aprendida para cada dimensão, sem olhar as outras.
+
+    .. math:: y = \log\frac{F(x)}{1 - F(x)} + \gamma x, \qquad F(x) = \sum_k w_k\,\sigma\left(\frac{x - m_k}{s_k}\right)
+
+    F é a função de distribuição de uma mistura de logísticas: um pixel que é preto em quase toda imagem não tem nada
+    de normal, e a curva desfaz isso antes (ou depois) das camadas de acoplamento. A parcela :math:`\gamma x` põe um
+    piso na inclinação, para que a volta seja precisa também onde F é plana.
+
+    Args:
+        shape: forma de um exemplo; cada dimensão tem a sua curva.
+        n_components: parcelas da mistura.
+        span: as médias começam espalhadas de ``-span`` a ``span``.
+
+    Raises:
+        ValueError: ``n_components`` menor que 1, ou ``span`` não positivo.
+
+    Referência:
+        Ho et al. (2019), *Flow++*, seção 3.2, com parâmetros livres no lugar da rede.
+    """
+
+    floor = 0.05
+
+    def __init__(self, shape: Sequence[int], n_components: int = 4, *, span: float = 5.0) -> None:
+        super().__init__()
+        K = n_components
+        runtime.require(isinstance(K, int) and K >= 1, f"n_components: veio {K!r}; esperava um inteiro ≥ 1")
+        runtime.require(span > 0, f"span: veio {span}; esperava um número maior que zero")
+        each = (1,) * len(shape)
+        self.logits = nn.Parameter(torch.zeros(K, *shape))
+        start = torch.linspace(-span, span, K) if K > 1 else torch.zeros(1)
+        self.mean = nn.Parameter(start.view(K, *each).repeat(1, *shape))
+        self.log_scale = nn.Parameter(torch.full((K, *shape), math.log(span / K)))
+
+    def _curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """y e o logaritmo da derivada, um por dimensão. Tudo em logaritmos: F arredondaria a 0 e a 1 nas caudas."""
+        a = (x.unsqueeze(1) - self.mean) * (-self.log_scale).exp()  # (B, K, …)
+        log_w = self.logits.log_softmax(0)
+        log_below, log_above = F.logsigmoid(a), F.logsigmoid(-a)
+        log_cdf = (log_w + log_below).logsumexp(1)
+        log_survival = (log_w + log_above).logsumexp(1)
+        log_density = (log_w - self.log_scale + log_below + log_above).logsumexp(1)
+        log_slope = torch.logaddexp(log_density - log_cdf - log_survival, x.new_tensor(math.log(self.floor)))
+        return log_cdf - log_survival + self.floor * x, log_slope
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(y, log_det)``: (B, *shape), e (B,), de x (B, *shape)."""
+        y, log_slope = self._curve(x)
+        return y, log_slope.flatten(1).sum(1)
+
+    @torch.no_grad()
+    def inverse(self, y: Tensor) -> Tensor:
+        """x (B, *shape) de y (B, *shape): a bisseção garante a volta, e o método de Newton a termina depressa."""
+        # F fica entre a menor e a maior das suas parcelas: isso prende x entre as soluções de uma parcela só.
+        inverse_scale = (-self.log_scale).exp()
+        single = (y.unsqueeze(1) + self.mean * inverse_scale) / (inverse_scale + self.floor)  # (B, K, …)
+        low, high = single.amin(1), single.amax(1)
+        x = (low + high) / 2
+        for i in range(40 if y.dtype == torch.float32 else 80):
+            found, log_slope = self._curve(x)
+            low, high = torch.where(found < y, x, low), torch.where(found < y, high, x)
+            middle = (low + high) / 2
+            newton = x + (y - found) * (-log_slope).exp()
+            x = torch.where((newton > low) & (newton < high) & (i % 2 == 1), newton, middle)
+        return x
+
+
+# --- acoplamento ------------------------------------------------------------------------------------------------------
+
+
+def channel_mask(n: int, size: int = 0) -> Tensor:
+    """Máscara que mostra a primeira metade de ``n`` coordenadas ou canais: (n,), ou (n, 1, 1) se ``size`` é 2.
+
+    Args:
+        n: coordenadas ou canais, um número par.
+        size: dimensões depois dos canais: 0 para pontos, 2 para imagens.
+
+    Raises:
+        ValueError: ``n`` é ímpar: as duas metades seriam diferentes.
+    """
+    runtime.require(
+        isinstance(n, int) and n >= 2 and n % 2 == 0, f"n: veio {n!r}; esperava um número par, para ter duas metades"
+    )
+    return (torch.arange(n) < n // 2).float().view(n, *[1] * size)
+
+
+def checkerboard_mask(height: int, width: int) -> Tensor:
+    """Máscara (1, height, width) em xadrez: mostra os pixels em que linha + coluna é par."""
+    return ((torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0).float().unsqueeze(0)
+
+
+class AffineCoupling(nn.Module):
+    r"""Metade das dimensões passa intacta e diz como a outra metade é escalada e deslocada.
+
+    .. math:: y = m \odot x + (1 - m) \odot \left(x\,e^{s(m \odot x)} + t(m \odot x)\right), \qquad
+        \log\left|\det\right| = \sum_i (1 - m_i)\,s_i
+
+    Na volta, a metade intacta ainda está lá: s e t se recalculam e se desfazem. A rede pode ser qualquer uma, e não
+    precisa de inversa.
+
+    Args:
+        mask: m, de zeros e uns, da forma de um exemplo (ou propagável até ela): 1 é o que a rede vê.
+        network: leva (B, C, …) em (B, 2C, …): s antes do limite, e t.
+        max_log_scale: limite L de s, imposto por :math:`s = L \tanh(a / L)`: nenhuma escala vira 0 nem infinito.
+
+    Raises:
+        ValueError: ``mask`` não é de zeros e uns, ou não tem dos dois; ``max_log_scale`` não é positivo e finito.
+
+    Referência:
+        Dinh, Sohl-Dickstein e Bengio (2017), *Density estimation using Real NVP*, equações 7 a 9.
+    """
+
+    def __init__(self, mask: Tensor, network: nn.Module, *, max_log_scale: float = 2.0) -> None:
+        super().__init__()
+        runtime.require(
+            bool(((mask == 0) | (mask == 1)).all()) and 0 < mask.float().mean() < 1,
+            "mask: esperava zeros e uns, e pelo menos um de cada; do contrário a camada não vê nada ou não muda nada",
+        )
+        runtime.require(
+            0 < max_log_scale < math.inf,
+            f"max_log_scale: veio {max_log_scale}; esperava um número positivo e finito, sem o que a escala pode zerar "
+            "e a camada deixa de ter volta",
+        )
+        self.register_buffer("mask", mask.float())
+        self.network = network
+        self.max_log_scale = max_log_scale
+
+    def _scale_and_shift(self, known: Tensor) -> tuple[Tensor, Tensor]:
+        # Sob autocast a rede responde em bfloat16; a conta da transformação fica no tipo dos dados.
+        raw, shift = self.network(known).to(known.dtype).chunk(2, dim=1)
+        hidden = 1 - self.mask
+        return hidden * self.max_log_scale * torch.tanh(raw / self.max_log_scale), hidden * shift
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(y, log_det)``: da forma de x (B, …), e (B,)."""
+        log_scale, shift = self._scale_and_shift(self.mask * x)
+        return x * log_scale.exp() + shift, log_scale.flatten(1).sum(1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """x, da forma de y (B, …)."""
+        log_scale, shift = self._scale_and_shift(self.mask * y)
+        return (y - shift) * (-log_scale).exp()
+
+
+class Permutation(nn.Module):
+    """Troca coordenadas ou canais de lugar, numa ordem fixa; o volume não muda, logo log_det = 0.
+
+    Args:
+        order: ``y[:, i] = x[:, order[i]]``.
+
+    Raises:
+        ValueError: ``order`` não é uma permutação de 0..n-1.
+    """
+
+    def __init__(self, order: Sequence[int]) -> None:
+        super().__init__()
+        came = list(order)
+        runtime.require(
+            len(came) > 0 and sorted(came) == list(range(len(came))),
+            f"order: veio {came}; esperava cada número de 0 a {len(came) - 1}, uma vez",
+        )
+        self.order = came
+        self.back = [came.index(i) for i in range(len(came))]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(y, log_det)``: da forma de x (B, n, …), e (B,)."""
+        self._require(x)
+        return x[:, self.order], x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """x, da forma de y (B, n, …)."""
+        self._require(y)
+        return y[:, self.back]
+
+    def _require(self, x: Tensor) -> None:
+        n = len(self.order)
+        runtime.require(x.shape[1] == n, f"x: veio forma {tuple(x.shape)}; esperava (B, {n}, …), como a permutação")
+
+
+# --- várias escalas ---------------------------------------------------------------------------------------------------
+
+
+class Squeeze(nn.Module):
+    """Dobra cada quadrado 2×2 em quatro canais, aplica as camadas e desdobra: (C, H, W) por dentro é (4C, H/2, W/2).
+
+    Args:
+        layers: o que aplicar à imagem dobrada.
+
+    Referência:
+        Dinh, Sohl-Dickstein e Bengio (2017), seção 3.6.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = Chain(layers)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(z, log_det)``: da forma de x (B, C, H, W), e (B,).
+
+        Raises:
+            ValueError: a altura ou a largura é ímpar.
+        """
+        z, log_det = self.layers(self._fold(x))
+        return F.pixel_shuffle(z, 2), log_det
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """x, da forma de z (B, C, H, W).
+
+        Raises:
+            ValueError: a altura ou a largura é ímpar.
+        """
+        return F.pixel_shuffle(self.layers.inverse(self._fold(z)), 2)
+
+    @staticmethod
+    def _fold(x: Tensor) -> Tensor:
+        runtime.require(
+            x.ndim == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0,
+            f"x: veio forma {tuple(x.shape)}; só (B, C, H, W) com H e W pares se dobra em quadrados 2×2",
+        )
+        return F.pixel_unshuffle(x, 2)
+
+
+class FactorOut(nn.Module):
+    """Metade dos canais está pronta e vai direto para z; as camadas continuam com a outra metade.
+
+    Args:
+        layers: o que aplicar à segunda metade dos canais.
+
+    Referência:
+        Dinh, Sohl-Dickstein e Bengio (2017), seção 3.6, equações 14 e 15.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = Chain(layers)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(z, log_det)``: da forma de x (B, C, …), e (B,).
+
+        Raises:
+            ValueError: o número de canais é ímpar.
+        """
+        done, rest = self._halves(x)
+        rest, log_det = self.layers(rest)
+        return torch.cat([done, rest], dim=1), log_det
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """x, da forma de z (B, C, …).
+
+        Raises:
+            ValueError: o número de canais é ímpar.
+        """
+        done, rest = self._halves(z)
+        return torch.cat([done, self.layers.inverse(rest)], dim=1)
+
+    @staticmethod
+    def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+        runtime.require(
+            x.shape[1] % 2 == 0, f"x: veio forma {tuple(x.shape)}; um número ímpar de canais não tem duas metades"
+        )
+        return x.chunk(2, dim=1)
+
+
+class ConvConditioner(nn.Module):
+    """Rede que uma camada de acoplamento consulta: vê o dígito inteiro trabalhando em 7×7.
+
+    Em 7×7 três convoluções 3×3 já alcançam a imagem toda, e custam um dezesseis avos do que custariam em 28×28. O
+    dígito está sempre no centro, então a posição importa: cada lugar tem o seu viés.
+
+    Args:
+        channels: canais de entrada; saem o dobro.
+        hidden_channels: canais por dentro.
+        fold: por quanto dobrar a entrada até chegar a 7×7: 2 se ela é 14×14, 1 se já é.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int, *, fold: int) -> None:
+        super().__init__()
+        n = channels * fold**2
+        self.fold = fold
+        self.stem = nn.Conv2d(n, hidden_channels, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(hidden_channels, 7, 7))
+        self.block = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1),
+        )
+        self.head = nn.Conv2d(hidden_channels, 2 * n, 3, padding=1)
+        _start_at_zero(self.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2C, H, W) de x (B, C, H, W), com H = W = 7·fold."""
+        h = self.stem(F.pixel_unshuffle(x, self.fold)) + self.place  # (B, hidden, 7, 7)
+        h = h + self.block(h)
+        return F.pixel_shuffle(self.head(F.relu(h)), self.fold)
+
+
+def _start_at_zero(layer: nn.Linear | nn.Conv2d) -> None:
+    # O fluxo começa como a identidade, e cada acoplamento aprende a partir daí.
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
+# --- o modelo ---------------------------------------------------------------------------------------------------------
+
+
+class RealNVP(nn.Module):
+    r"""Uma sequência de camadas inversíveis, e a normal padrão do outro lado.
+
+    .. math:: \log p(x) = \log N(z; 0, I) + \log\left|\det \frac{\partial z}{\partial x}\right|, \qquad z = f(x)
+
+    ``RealNVP.for_points()`` faz um para pontos no plano; ``RealNVP.for_images()``, um para o MNIST.
+
+    Args:
+        layers: as camadas, dos dados ao ruído.
+        shape: forma de um exemplo.
+
+    Referência:
+        Dinh, Sohl-Dickstein e Bengio (2017), *Density estimation using Real NVP*, equações 2 e 3.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], shape: Sequence[int]) -> None:
+        super().__init__()
+        runtime.require(len(layers) > 0, "layers: não veio nenhuma camada")
+        self.layers = Chain(layers)
+        self.shape = tuple(shape)
+        # Um lugar de onde ler o tipo e o dispositivo do modelo, mesmo que nenhuma camada tenha pesos.
+        self.register_buffer("origin", torch.zeros(()), persistent=False)
+
+    @classmethod
+    def for_points(cls, dim: int = 2, *, n_couplings: int = 8, hidden_dim: int = 64) -> RealNVP:
+        """Fluxo para pontos (B, dim): acoplamentos que alternam a metade que veem.
+
+        Args:
+            dim: coordenadas, um número par.
+            n_couplings: camadas de acoplamento.
+            hidden_dim: largura das duas camadas ocultas de cada uma.
+
+        Raises:
+            ValueError: ``dim`` ímpar, ou ``n_couplings`` ou ``hidden_dim`` menor que 1.
+        """
+        runtime.require(
+            isinstance(n_couplings, int) and n_couplings >= 1,
+            f"n_couplings: veio {n_couplings!r}; esperava um inteiro maior que zero",
+        )
+        mask = channel_mask(dim)
+        layers = []
+        for i in range(n_couplings):
+            network = mlp((dim, hidden_dim, hidden_dim, 2 * dim), activation=nn.SiLU)
+            _start_at_zero(network[-1])
+            layers.append(AffineCoupling(mask if i % 2 == 0 else 1 - mask, network))
+        return cls(layers, (dim,))
+
+    @classmethod
+    def for_images(cls, *, hidden_channels: int = 64, n_fine: int = 1, n_coarse: int = 2) -> RealNVP:
+        """Fluxo de duas escalas para imagens (B, 1, 28, 28) em [-1, 1], de 256 tons.
+
+        Em 4×14×14 os acoplamentos separam os pixels em xadrez, em linhas e em colunas; metade dos canais fica pronta
+        ali, e a outra metade segue em 8×7×7.
+
+        Args:
+            hidden_channels: canais por dentro de cada rede.
+            n_fine: vezes que o trio xadrez, linhas, colunas se repete.
+            n_coarse: pares de acoplamentos em 8×7×7.
+
+        Raises:
+            ValueError: algum deles é menor que 1.
+        """
+        for name, value in (("hidden_channels", hidden_channels), ("n_fine", n_fine), ("n_coarse", n_coarse)):
+            runtime.require(isinstance(value, int) and value >= 1, f"{name}: veio {value!r}; esperava um inteiro ≥ 1")
+
+        def pair(mask: Tensor, fold: int) -> list[nn.Module]:
+            channels = len(mask)
+            return [
+                AffineCoupling(half, ConvConditioner(channels, hidden_channels, fold=fold)) for half in (mask, 1 - mask)
+            ]
+
+        checkerboard = F.pixel_unshuffle(checkerboard_mask(28, 28).unsqueeze(0), 2).squeeze(0)  # (4, 14, 14)
+        rows = channel_mask(4, 2)
+        swap = Permutation([0, 2, 1, 3])  # depois dela, a primeira metade dos canais são as colunas pares
+        fine: list[nn.Module] = []
+        for _ in range(n_fine):
+            fine += [*pair(checkerboard, 2), *pair(rows, 2), swap, *pair(rows, 2), swap]
+        coarse: list[nn.Module] = []
+        for i in range(n_coarse):
+            order = torch.randperm(8, generator=torch.Generator().manual_seed(i)).tolist()
+            coarse += [Permutation(order), *pair(channel_mask(8, 2), 1)]
+        layers = [
+            Dequantize(),
+            # Com alpha da ordem de meio tom, o ruído dos pixels pretos sai do logit tão largo quanto a normal.
+            Logit(0.002),
+            MixtureCDF(IMAGE_SHAPE),
+            Squeeze([*fine, FactorOut([Squeeze(coarse)])]),
+        ]
+        return cls(layers, IMAGE_SHAPE)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(z, log_det)``: (B, *shape), e (B,), de x (B, *shape).
+
+        Raises:
+            TypeError, ValueError: a forma ou o tipo de ``x`` é outro, ou (num fluxo de imagens) ele sai do suporte.
+        """
+        self._require(x, "x")
+        return self.layers(x)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """x (B, *shape) de z (B, *shape).
+
+        Raises:
+            TypeError, ValueError: a forma ou o tipo de ``z`` é outro.
+        """
+        self._require(z, "z")
+        return self.layers.inverse(z)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) em nats, (B,), de x (B, *shape); num fluxo de imagens, a cota inferior de :class:`Dequantize`.
+
+        Raises:
+            TypeError, ValueError: como em :meth:`forward`.
+        """
+        z, log_det = self(x)
+        return log_det - 0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(self, n: int, *, temperature: float = 1.0) -> Tensor:
+        """``n`` amostras (n, *shape): z da normal padrão, desfeito.
+
+        Args:
+            n: quantas.
+            temperature: desvio padrão de z; abaixo de 1, amostras mais prováveis e menos variadas.
+
+        Raises:
+            ValueError: ``n`` menor que 1, ou ``temperature`` negativa.
+        """
+        require_count(n)
+        runtime.require(temperature >= 0, f"temperature: veio {temperature}; esperava um número maior ou igual a zero")
+        z = torch.randn(n, *self.shape, device=self.origin.device, dtype=self.origin.dtype)
+        return self.inverse(temperature * z)
+
+    def _require(self, value: Tensor, name: str) -> None:
+        if not isinstance(value, Tensor) or value.dtype != self.origin.dtype:
+            kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"{name}: veio {kind}; esperava um tensor {self.origin.dtype}, como os pesos")
+        expected = ", ".join(map(str, self.shape))
+        runtime.require(
+            tuple(value.shape[1:]) == self.shape, f"{name}: veio forma {tuple(value.shape)}; esperava (B, {expected})"
+        )
+
+
+def flow_objective(model: RealNVP, batch) -> dict[str, Tensor]:
+    r"""Log-verossimilhança negativa por dimensão.
+
+    .. math:: -\frac{1}{D}\,E_x[\log p(x)]
+
+    Args:
+        model: o fluxo.
+        batch: lote com ``x`` (B, *shape).
+
+    Returns:
+        ``loss`` em nats por dimensão, e ``bits_per_dim``, a mesma coisa em bits.
+
+    Raises:
+        TypeError, ValueError: ``batch.x`` não serve ao modelo.
+    """
+    loss = -model.log_prob(batch.x).mean() / math.prod(model.shape)
+    return {"loss": loss, "bits_per_dim": loss / math.log(2)}
+
+
+@torch.no_grad()
+def bits_per_dim(model: RealNVP, images: Tensor, *, seed: int = 0) -> Tensor:
+    """Bits por dimensão de cada imagem, com um sorteio semeado do ruído de :class:`Dequantize`.
+
+    Args:
+        model: um fluxo de imagens.
+        images: (N, 1, 28, 28) em [-1, 1], de 256 tons.
+        seed: semente do ruído.
+
+    Returns:
+        (N,): em média, uma cota superior dos bits que a imagem ocuparia num arquivo, por pixel.
+
+    Raises:
+        TypeError, ValueError: ``images`` não são imagens de 256 tons em [-1, 1].
+    """
+    with runtime.isolated_seed(seed):
+        found = torch.cat([model.log_prob(x) for x in images.split(IMAGES_AT_ONCE)])
+    return -found / (math.prod(model.shape) * math.log(2))

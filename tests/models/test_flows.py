@@ -1,0 +1,417 @@
+"""Os fluxos: log-det contra o jacobiano do autograd, volta exata longe da identidade, e o que não tem volta."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from course_lib import runtime
+from course_lib.data import Batch, Toy
+from course_lib.models.flows import (
+    AffineCoupling,
+    Chain,
+    ConvConditioner,
+    Dequantize,
+    FactorOut,
+    Logit,
+    MixtureCDF,
+    Permutation,
+    RealNVP,
+    Squeeze,
+    bits_per_dim,
+    channel_mask,
+    checkerboard_mask,
+    flow_objective,
+)
+from course_lib.training import ObjectiveStep
+
+
+def shaken(model, size=0.3):
+    """O modelo com pesos sorteados: um acoplamento recém-criado é a identidade, e nela todo erro se esconde."""
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(size * torch.randn_like(weights))
+    return model
+
+
+def coupling(mask):
+    """Acoplamento sobre (C, H, W) com uma rede pequena."""
+    channels = mask.shape[0]
+    return AffineCoupling(
+        mask, nn.Sequential(nn.Conv2d(channels, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 2 * channels, 1))
+    )
+
+
+HALF = channel_mask(2, 2)
+LAYERS = {
+    "logit": (lambda: Logit(0.05), (2, 4, 4)),
+    "curva": (lambda: MixtureCDF((2, 4, 4), 3), (2, 4, 4)),
+    "acoplamento por canais": (lambda: coupling(HALF), (2, 4, 4)),
+    "acoplamento em xadrez": (lambda: coupling(1 - checkerboard_mask(4, 4)), (1, 4, 4)),
+    "permutação": (lambda: Permutation([2, 0, 3, 1]), (4, 2, 2)),
+    "dobra": (lambda: Squeeze([coupling(channel_mask(4, 2))]), (1, 4, 4)),
+    "escalas": (lambda: Squeeze([FactorOut([Squeeze([coupling(channel_mask(8, 2))])])]), (1, 4, 4)),
+    "pontos": (lambda: RealNVP.for_points(n_couplings=3, hidden_dim=8), (2,)),
+}
+
+
+def jacobian(layer, x):
+    """log|det J| de cada exemplo, pelo autograd, sobre todas as dimensões."""
+    D = x[0].numel()
+
+    def flat(one):
+        return layer(one.view(1, *x.shape[1:]))[0].flatten()
+
+    return torch.stack([torch.func.jacrev(flat)(one.flatten()).view(D, D).slogdet()[1] for one in x])
+
+
+@pytest.fixture(params=LAYERS)
+def case(request):
+    """Uma camada em float64, longe da identidade, e três exemplos para ela."""
+    build, shape = LAYERS[request.param]
+    layer = shaken(build()).double()
+    x = torch.rand(3, *shape, dtype=torch.float64)
+    return layer, x if request.param == "logit" else 4 * x - 2
+
+
+# --- o contrato de toda camada ----------------------------------------------------------------------------------------
+
+
+def test_log_det_is_the_jacobian_of_autograd(case):
+    layer, x = case
+    y, log_det = layer(x)
+    assert y.shape == x.shape
+    assert log_det.shape == (3,)
+    torch.testing.assert_close(log_det, jacobian(layer, x), rtol=0, atol=1e-6)
+
+
+def test_inverse_undoes_forward_away_from_the_identity(case):
+    layer, x = case
+    y, _ = layer(x)
+    assert not torch.allclose(y, x, atol=1e-2)
+    torch.testing.assert_close(layer.inverse(y), x, rtol=0, atol=1e-9)
+    z = 2 * torch.randn_like(x)
+    if not isinstance(layer, Logit):
+        torch.testing.assert_close(layer(layer.inverse(z))[0], z, rtol=0, atol=1e-8)
+
+
+def test_examples_do_not_see_each_other(case):
+    layer, x = case
+    y, log_det = layer(x)
+    alone, log_det_alone = layer(x[1:2])
+    torch.testing.assert_close(y[1:2], alone)
+    torch.testing.assert_close(log_det[1:2], log_det_alone)
+
+
+def test_chain_sums_the_terms():
+    layers = [shaken(coupling(HALF)).double(), Permutation([1, 0]), shaken(coupling(HALF)).double()]
+    x = torch.randn(3, 2, 4, 4, dtype=torch.float64)
+    first, a = layers[0](x)
+    second, b = layers[2](layers[1](first)[0])
+    z, log_det = Chain(layers)(x)
+    torch.testing.assert_close(z, second)
+    torch.testing.assert_close(log_det, a + b)
+
+
+# --- cada camada ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", [HALF, 1 - HALF, checkerboard_mask(4, 4).repeat(2, 1, 1)])
+def test_coupling_keeps_what_it_sees_and_moves_the_rest_by_it_alone(mask):
+    layer = shaken(coupling(mask), 1.0).double()
+    x = torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    y, _ = layer(x)
+    seen = mask.expand(2, 4, 4).bool()
+    assert torch.equal(y[0, seen], x[0, seen])
+    assert (y[0, ~seen] != x[0, ~seen]).all()
+    D = x.numel()
+    J = torch.func.jacrev(lambda one: layer(one.view_as(x))[0].flatten())(x.flatten()).view(D, D)
+    hidden = ~seen.flatten()
+    # Triangular em blocos: entre as dimensões transformadas, cada uma só depende de si.
+    block = J[hidden][:, hidden]
+    assert torch.equal(block, block.diag().diag())
+    assert J[hidden][:, ~hidden].abs().max() > 1e-3
+
+
+def test_coupling_scale_is_bounded_whatever_the_network_says():
+    layer = AffineCoupling(channel_mask(2), nn.Linear(2, 4), max_log_scale=1.5)
+    with torch.no_grad():
+        layer.network.weight.fill_(1e4)
+    _, log_det = layer(torch.tensor([[3.0, 1.0], [-3.0, 1.0]]))
+    torch.testing.assert_close(log_det, torch.tensor([1.5, -1.5]))
+
+
+def test_masks():
+    assert channel_mask(4).tolist() == [1, 1, 0, 0]
+    assert channel_mask(4, 2).shape == (4, 1, 1)
+    assert checkerboard_mask(2, 3).tolist() == [[[1, 0, 1], [0, 1, 0]]]
+
+
+def test_logit_by_hand():
+    y, log_det = Logit(0.1)(torch.tensor([[0.0, 0.5]], dtype=torch.float64))
+    assert y[0].tolist() == pytest.approx([math.log(1 / 9), 0])
+    assert log_det.item() == pytest.approx(2 * math.log(0.8) - math.log(0.09) - math.log(0.25))
+
+
+def test_mixture_of_one_logistic_by_hand():
+    layer = MixtureCDF((1,), 1).double()
+    with torch.no_grad():
+        layer.mean.fill_(2.0)
+        layer.log_scale.fill_(math.log(0.5))
+    x = torch.tensor([[3.0]], dtype=torch.float64)
+    y, log_det = layer(x)
+    # O logit da logística é uma reta: inclinação 1 / s, mais o piso.
+    assert y.item() == pytest.approx((3 - 2) / 0.5 + 0.05 * 3)
+    assert log_det.item() == pytest.approx(math.log(2.05))
+
+
+def test_mixture_has_its_inverse_also_far_in_the_tails_and_where_it_is_flat():
+    layer = MixtureCDF((1,), 2).double()
+    with torch.no_grad():
+        layer.mean.copy_(torch.tensor([[-6.0], [6.0]]))
+        layer.log_scale.fill_(math.log(0.05))
+    x = torch.tensor([[-60.0], [-6.0], [-1.0], [0.0], [4.0], [80.0]], dtype=torch.float64)
+    y, log_det = layer(x)
+    assert y.isfinite().all()
+    assert log_det.isfinite().all()
+    torch.testing.assert_close(layer.inverse(y), x, rtol=0, atol=1e-8)
+
+
+def test_squeeze_puts_each_square_in_the_channels():
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x, x.new_zeros(len(x))
+
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    Squeeze([Spy()])(x)
+    assert seen[0].shape == (1, 4, 2, 2)
+    assert seen[0][0, :, 0, 0].tolist() == [0, 1, 4, 5]
+
+
+def test_factor_out_leaves_half_alone():
+    layer = shaken(FactorOut([coupling(HALF)]))
+    x = torch.randn(2, 4, 4, 4)
+    z, _ = layer(x)
+    assert torch.equal(z[:, :2], x[:, :2])
+    assert not torch.equal(z[:, 2:], x[:, 2:])
+
+
+# --- o modelo ---------------------------------------------------------------------------------------------------------
+
+
+def test_density_of_points_integrates_to_one():
+    model = shaken(RealNVP.for_points(n_couplings=4, hidden_dim=16), 0.1).double()
+    axis = torch.linspace(-9, 9, 226, dtype=torch.float64)
+    with torch.no_grad():
+        log_p = model.log_prob(torch.cartesian_prod(axis, axis))
+        assert (log_p.exp().sum() * 0.08**2).item() == pytest.approx(1, abs=1e-3)
+        assert not torch.allclose(log_p, RealNVP.for_points().double().log_prob(torch.cartesian_prod(axis, axis)))
+
+
+def test_each_coordinate_of_a_point_flow_depends_on_both():
+    """Sem alternar as máscaras, uma das coordenadas passaria intacta pelo fluxo inteiro."""
+    model = shaken(RealNVP.for_points(n_couplings=2, hidden_dim=8)).double()
+    J = torch.func.jacrev(lambda one: model(one[None])[0][0])(torch.randn(2, dtype=torch.float64))
+    assert J.abs().min() > 1e-6
+
+
+def test_log_prob_is_the_normal_plus_the_log_det():
+    model = shaken(RealNVP.for_points()).double()
+    x = torch.randn(5, 2, dtype=torch.float64)
+    z, log_det = model(x)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+    torch.testing.assert_close(model.log_prob(x), normal + log_det)
+
+
+def test_samples_are_the_inverse_of_normal_noise():
+    model = shaken(RealNVP.for_points(), 0.1)
+    torch.manual_seed(4)
+    x = model.sample(4_000)
+    torch.manual_seed(4)
+    torch.testing.assert_close(x, model.inverse(torch.randn(4_000, 2)))
+    z, _ = model(x)
+    assert z.mean().item() == pytest.approx(0, abs=5 / math.sqrt(8_000))
+    assert z.var().item() == pytest.approx(1, abs=5 * math.sqrt(2 / 8_000))
+    assert not x.requires_grad
+    cold = model.sample(3, temperature=0)
+    torch.testing.assert_close(cold, model.inverse(torch.zeros(3, 2)))
+    assert torch.equal(cold[0], cold[2])
+
+
+@pytest.fixture(scope="module")
+def image_flow():
+    torch.manual_seed(0)
+    return shaken(RealNVP.for_images(hidden_channels=8), 0.02)
+
+
+def test_image_flow_inverse_on_real_images(image_flow, batch):
+    u, _ = image_flow.layers[0](batch.x)
+    inside = Chain(list(image_flow.layers)[1:])
+    with torch.no_grad():
+        z, log_det = inside(u)
+        assert (z - Logit(0.002)(u)[0]).abs().max() > 0.5
+        torch.testing.assert_close(inside.inverse(z), u, rtol=0, atol=1e-4)
+        # E a imagem volta tom por tom: a caixinha é muito mais larga que o erro da volta.
+        torch.testing.assert_close(image_flow.inverse(image_flow(batch.x)[0]), batch.x, rtol=0, atol=1e-6)
+    assert log_det.shape == (16,)
+
+
+def test_image_flow_moves_every_pixel_with_its_neighbours(image_flow, batch):
+    """Nenhum pixel fica de fora: cada z depende de pixels que não são o seu."""
+    inside = Chain(list(image_flow.layers)[1:])
+    u, _ = image_flow.layers[0](batch.x[:1])
+    direction = 1e-2 * torch.randn(8, *u.shape)
+    changed = torch.zeros(28, 28, dtype=torch.bool)
+    with torch.no_grad():
+        z, _ = inside(u)
+        for row in (0, 1):
+            for column in (0, 1):
+                d = direction.clone()
+                d[..., row::2, column::2] = 0  # estes ficam; os vizinhos mudam
+                moved = torch.stack([inside((u + one).clamp(0, 1))[0] - z for one in d]).abs().amax((0, 1, 2))
+                changed[row::2, column::2] = moved[row::2, column::2] > 0
+    # Quem passou intacto por todos os acoplamentos não vê vizinho nenhum.
+    assert changed.all()
+
+
+def test_images_have_256_levels_and_the_noise_is_the_only_chance(image_flow, batch):
+    images = image_flow.sample(3)
+    assert images.shape == (3, 1, 28, 28)
+    runtime.require_levels(images)
+    first, again, other = (bits_per_dim(image_flow, batch.x, seed=seed) for seed in (0, 0, 1))
+    assert first.shape == (16,)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_dequantized_uniform_is_eight_bits():
+    """Um modelo uniforme em (0, 1) dá a cada uma das 256 cores 1/256: 8 bits por dimensão, nem mais nem menos."""
+    x = torch.randint(256, (4, 1, 2, 2)).double() / 127.5 - 1
+    u, log_det = Dequantize()(x)
+    assert u.min() > 0
+    assert u.max() < 1
+    assert (-log_det / (4 * math.log(2))).tolist() == pytest.approx([8.0] * 4)
+    torch.testing.assert_close(Dequantize().inverse(u), x)
+    torch.testing.assert_close(Dequantize().inverse(torch.tensor([0.0, 1.0])), torch.tensor([-1.0, 1.0]))
+
+
+def test_bits_per_dim_bounds_the_entropy_of_noise():
+    """Ruído de tons independentes e uniformes tem 8 bits por dimensão: nenhum modelo pode cobrar menos, em média."""
+    noise = torch.randint(256, (64, 1, 28, 28)) / 127.5 - 1
+    assert bits_per_dim(RealNVP.for_images(hidden_channels=8), noise).mean() > 8
+
+
+def test_objective_is_the_mean_per_dimension():
+    model = shaken(RealNVP.for_points())
+    batch = Toy("luas").sample(32, seed=0)
+    terms = flow_objective(model, batch)
+    torch.testing.assert_close(terms["loss"], -model.log_prob(batch.x).mean() / 2)
+    torch.testing.assert_close(terms["bits_per_dim"], terms["loss"] / math.log(2))
+
+
+def test_learns_a_ring():
+    toy, model = Toy("anel"), RealNVP.for_points(n_couplings=4, hidden_dim=32)
+    step = ObjectiveStep(model, flow_objective, torch.optim.Adam(model.parameters(), lr=5e-3))
+    before = flow_objective(model, toy.sample(512, seed=9))["loss"].item()
+    for batch in toy.batches(128, 120):
+        step(batch)
+    test = toy.sample(512, seed=9)
+    after = flow_objective(model, test)["loss"].item()
+    assert after < before - 0.2
+    # Nenhum modelo passa da densidade verdadeira nos dados que ela gerou.
+    assert after > -toy.log_prob(test.x).mean().item() / 2 - 0.05
+
+
+def test_every_weight_of_the_image_flow_learns(batch):
+    model = shaken(RealNVP.for_images(hidden_channels=8), 0.01)
+    flow_objective(model, batch)["loss"].backward()
+    for name, weights in model.named_parameters():
+        assert weights.grad is not None, name
+        assert weights.grad.abs().max() > 0, name
+
+
+def test_mixed_precision_stays_close_and_keeps_the_sums_in_float32(image_flow, batch):
+    with torch.no_grad():
+        exact = bits_per_dim(image_flow, batch.x)
+        with torch.autocast("cpu", torch.bfloat16):
+            z, log_det = image_flow(batch.x)
+            fast = bits_per_dim(image_flow, batch.x)
+    assert z.dtype == log_det.dtype == torch.float32
+    torch.testing.assert_close(fast, exact, rtol=0.02, atol=0)
+
+
+# --- o que não serve --------------------------------------------------------------------------------------------------
+
+
+def test_likelihood_outside_the_support_is_refused(batch):
+    model = RealNVP.for_images(hidden_channels=8)
+    with pytest.raises(ValueError, match="entre dois dos 256 tons"):
+        model.log_prob(batch.x * 0.999)
+    with pytest.raises(ValueError, match="entre dois dos 256 tons"):
+        bits_per_dim(model, (batch.x + 0.1 * torch.rand_like(batch.x)).clamp(-1, 1))
+    with pytest.raises(ValueError, match=r"os valores vão de .* a 2"):
+        model.log_prob(batch.x + 1)
+    with pytest.raises(ValueError, match="esperava números finitos"):
+        model.log_prob(batch.x.clone().fill_(math.nan))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: channel_mask(3), "n: veio 3; esperava um número par"),
+        (lambda: RealNVP.for_points(3), "n: veio 3; esperava um número par"),
+        (lambda: RealNVP.for_points(n_couplings=0), "n_couplings: veio 0"),
+        (lambda: RealNVP.for_images(n_fine=0), "n_fine: veio 0"),
+        (lambda: RealNVP([], (2,)), "layers: não veio nenhuma camada"),
+        (lambda: AffineCoupling(torch.ones(2), nn.Linear(2, 4)), "mask: esperava zeros e uns"),
+        (lambda: AffineCoupling(torch.zeros(2), nn.Linear(2, 4)), "mask: esperava zeros e uns"),
+        (lambda: AffineCoupling(torch.tensor([0.5, 1.0]), nn.Linear(2, 4)), "mask: esperava zeros e uns"),
+        (lambda: AffineCoupling(channel_mask(2), nn.Linear(2, 4), max_log_scale=0.0), "max_log_scale: veio 0.0"),
+        (lambda: AffineCoupling(channel_mask(2), nn.Linear(2, 4), max_log_scale=math.inf), "max_log_scale: veio inf"),
+        (lambda: Permutation([0, 0, 1]), r"order: veio \[0, 0, 1\]; esperava cada número de 0 a 2"),
+        (lambda: Permutation([1, 2]), "order: veio"),
+        (lambda: Permutation([0, 1])(torch.zeros(1, 3)), r"forma \(1, 3\); esperava \(B, 2, …\)"),
+        (lambda: Squeeze([])(torch.zeros(1, 1, 7, 7)), r"forma \(1, 1, 7, 7\); só .* pares se dobra"),
+        (lambda: Squeeze([]).inverse(torch.zeros(1, 1, 6, 7)), r"pares se dobra"),
+        (lambda: FactorOut([])(torch.zeros(1, 3, 4, 4)), "número ímpar de canais"),
+        (lambda: FactorOut([]).inverse(torch.zeros(1, 1, 4, 4)), "número ímpar de canais"),
+        (lambda: Logit(0.0), "alpha: veio 0.0"),
+        (lambda: Logit(0.5), "alpha: veio 0.5"),
+        (lambda: MixtureCDF((2,), 0), "n_components: veio 0"),
+        (lambda: MixtureCDF((2,), span=0.0), "span: veio 0.0"),
+        (lambda: RealNVP.for_points().sample(0), "n: veio 0"),
+        (lambda: RealNVP.for_points().sample(2, temperature=-1.0), "temperature: veio -1.0"),
+        (lambda: RealNVP.for_points()(torch.zeros(3, 4)), r"x: veio forma \(3, 4\); esperava \(B, 2\)"),
+        (lambda: RealNVP.for_points().inverse(torch.zeros(2)), r"z: veio forma \(2,\)"),
+    ],
+)
+def test_bad_configuration(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_another_type_is_refused():
+    with pytest.raises(TypeError, match=r"x: veio torch\.float64; esperava um tensor torch\.float32"):
+        RealNVP.for_points()(torch.zeros(3, 2, dtype=torch.float64))
+
+
+def test_conditioner_sees_the_whole_digit():
+    network = shaken(ConvConditioner(4, 8, fold=2), 0.1).double()
+    x = torch.randn(1, 4, 14, 14, dtype=torch.float64, requires_grad=True)
+    network(x)[0, 0, 7, 7].backward()
+    assert (x.grad[0].abs().sum(0) > 0).all()
+    assert network(x).shape == (1, 8, 14, 14)
+
+
+def test_weights_survive_saving():
+    model = shaken(RealNVP.for_images(hidden_channels=8), 0.05)
+    other = RealNVP.for_images(hidden_channels=8)
+    other.load_state_dict(model.state_dict())
+    x = Batch(torch.full((2, 1, 28, 28), -1.0), torch.zeros(2, dtype=torch.int64)).x
+    assert torch.equal(bits_per_dim(model, x), bits_per_dim(other, x))
