@@ -154,7 +154,7 @@ def test_density_panels_put_x_on_the_horizontal_axis_and_share_the_scale():
     first, second = (ax for ax in fig.axes if ax.images)
     assert first.images[0].get_array()[0, 4] == 2.0
     assert first.images[0].origin == "lower"
-    assert first.images[0].get_extent() == (-3.0, 3.0, -3.0, 3.0)
+    assert tuple(first.images[0].get_extent()) == (-3.0, 3.0, -3.0, 3.0)
     assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 2.0)
 
 

@@ -85,9 +85,13 @@ def _adam(model: nn.Module, lr: float, **options: Any) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), lr=lr, fused=True, **options)
 
 
-def _one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, **options: float) -> OneCycleLR:
-    """A taxa do otimizador sobe até o máximo e desce quase a zero: mais alta no meio, mais fina no fim."""
-    return OneCycleLR(optimizer, max_lr=optimizer.defaults["lr"], total_steps=total_steps, **options)
+def _one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, *, pct_start: float = 0.3) -> OneCycleLR:
+    """A taxa de cada grupo sobe até o máximo e desce quase a zero: mais alta no meio, mais fina no fim."""
+    if pct_start * total_steps == 1:
+        # Com a subida de um passo só, o PyTorch divide por zero ao calcular a inclinação dela.
+        pct_start += 1e-9
+    max_lr = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, max_lr=max_lr, total_steps=total_steps, pct_start=pct_start)
 
 
 def _build_autoencoder(total_steps: int) -> ObjectiveStep:
@@ -181,8 +185,7 @@ def _build_flows(total_steps: int) -> ObjectiveStep:
     curves = [p for layer in model.modules() if isinstance(layer, MixtureCDF) for p in layer.parameters()]
     networks = [p for layer in model.modules() if isinstance(layer, ConvConditioner) for p in layer.parameters()]
     optimizer = torch.optim.Adam([{"params": networks, "lr": 2e-3}, {"params": curves, "lr": 1e-2}], fused=True)
-    max_lr = [group["lr"] for group in optimizer.param_groups]
-    schedule = OneCycleLR(optimizer, max_lr=max_lr, total_steps=total_steps, pct_start=0.1)
+    schedule = _one_cycle(optimizer, total_steps, pct_start=0.1)
     return ObjectiveStep(model, flow_objective, optimizer, schedule, autocast=runtime.fast_dtype())
 
 

@@ -136,3 +136,13 @@ def test_unknown_profile(digits, monkeypatch):
     monkeypatch.setenv("CURSO_PERFIL", "turbo")
     with pytest.raises(ValueError, match="perfil desconhecido: 'turbo'"):
         recipes.train("vae", dataset=digits)
+
+
+@pytest.mark.parametrize(("name", "total_steps"), [("autoencoder", 2), ("diffusion", 10), ("flows", 10)])
+def test_a_schedule_whose_rise_is_one_step_long_still_works(name, total_steps):
+    """Com poucas imagens a subida da taxa pode ter um passo só, e o PyTorch dividiria por zero."""
+    step = recipes.get_recipe(name).build(total_steps)
+    for _ in range(total_steps - 1):
+        step.optimizer.step()
+        step.scheduler.step()
+    assert all(0 < group["lr"] < 1e-3 for group in step.optimizer.param_groups)
