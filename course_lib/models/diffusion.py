@@ -430,12 +430,7 @@ def variational_bound(
         Ho, Jain e Abbeel (2020), equação 5; a forma com a razão sinal-ruído é de Kingma et al. (2021), *Variational
         diffusion models*, equação 13.
     """
-    runtime.require_images(x)
-    levels = (x + 1) / (2 * HALF_BIN)
-    runtime.require(
-        bool(((levels - levels.round()).abs() < 1e-3).all()),
-        "x: a cota em bits só existe para imagens de 256 tons, sem ruído somado; veio outra coisa",
-    )
+    runtime.require_levels(x)
     B = len(x)
     bar = model.alpha_bar.double()
     snr = bar / (1 - bar)
