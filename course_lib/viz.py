@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor
@@ -340,20 +341,14 @@ def scatter_panels(
         ValueError: não há quadros.
     """
     runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
-    n_cols = min(n_cols, len(panels))
-    n_rows = -(-len(panels) // n_cols)
-    size = (n_cols * 1.9, n_rows * 2.0 + 0.7)
-    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
-    for ax in axes.flat[len(panels) :]:
-        ax.axis("off")
-    for ax, (name, clouds) in zip(axes.flat, panels.items(), strict=False):
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(1.9, 2.0), margin=(0, 0.7))
+    for ax, (name, clouds) in zip(axes, panels.items(), strict=True):
         for index, (label, points) in enumerate(clouds.items()):
             xy = _numpy(points)
             ax.scatter(xy[:, 0], xy[:, 1], s=4, alpha=0.6, color=COLORS[index % len(COLORS)], linewidths=0, label=label)
         ax.set_aspect("equal")
-        _finish(ax, name, "", "", legend=False)
-        ax.title.set(fontsize=9, fontweight="normal")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+        _finish_panel(ax, name)
+    handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
     _suptitle(fig, title)
 
@@ -378,21 +373,15 @@ def arrow_panels(
             points.ndim == 2 and points.shape[1] == 2 and points.shape == arrows.shape,
             f"panels[{name!r}]: vieram formas {tuple(points.shape)} e {tuple(arrows.shape)}; esperava (N, 2) nas duas",
         )
-    n_cols = min(n_cols, len(panels))
-    n_rows = -(-len(panels) // n_cols)
-    size = (n_cols * 2.9, n_rows * 3.0 + 0.4)
-    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
-    for ax in axes.flat[len(panels) :]:
-        ax.axis("off")
-    for ax, (name, (points, arrows)) in zip(axes.flat, panels.items(), strict=False):
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.9, 3.0), margin=(0, 0.4))
+    for ax, (name, (points, arrows)) in zip(axes, panels.items(), strict=True):
         if cloud is not None:
             ax.scatter(*_numpy(cloud).T, s=4, alpha=0.35, color="#666666", linewidths=0)
         ax.quiver(
             *_numpy(points).T, *_numpy(arrows).T, color=COLORS[0], angles="xy", scale_units="xy", scale=1, width=0.005
         )
         ax.set_aspect("equal")
-        _finish(ax, name, "", "", legend=False)
-        ax.title.set(fontsize=9, fontweight="normal")
+        _finish_panel(ax, name)
     _suptitle(fig, title)
 
 
@@ -411,20 +400,14 @@ def lattice_panels(panels: Mapping[str, tuple[Tensor, Tensor]], *, n_cols: int =
     for name, (lattice, _) in panels.items():
         valid = lattice.ndim == 3 and lattice.shape[2] == 2
         runtime.require(valid, f"panels[{name!r}]: veio forma {tuple(lattice.shape)}; esperava (H, W, 2)")
-    n_cols = min(n_cols, len(panels))
-    n_rows = -(-len(panels) // n_cols)
-    size = (n_cols * 2.0, n_rows * 2.1 + 0.4)
-    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
-    for ax in axes.flat[len(panels) :]:
-        ax.axis("off")
-    for ax, (name, (lattice, cloud)) in zip(axes.flat, panels.items(), strict=False):
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.0, 2.1), margin=(0, 0.4))
+    for ax, (name, (lattice, cloud)) in zip(axes, panels.items(), strict=True):
         ax.scatter(*_numpy(cloud).T, s=3, alpha=0.5, color=COLORS[1], linewidths=0)
         for line in [*_numpy(lattice), *_numpy(lattice).transpose(1, 0, 2)]:
             ax.plot(line[:, 0], line[:, 1], color=COLORS[0], linewidth=0.6)
         ax.set_aspect("equal")
         ax.grid(visible=False)
-        _finish(ax, name, "", "", legend=False)
-        ax.title.set(fontsize=9, fontweight="normal")
+        _finish_panel(ax, name)
     _suptitle(fig, title)
 
 
@@ -443,20 +426,14 @@ def density_panels(panels: Mapping[str, Tensor], *, half: float, n_cols: int = 3
     runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
     for name, values in panels.items():
         runtime.require(values.ndim == 2, f"panels[{name!r}]: veio forma {tuple(values.shape)}; esperava (n, n)")
-    n_cols = min(n_cols, len(panels))
-    n_rows = -(-len(panels) // n_cols)
-    size = (n_cols * 2.6 + 0.8, n_rows * 2.6 + 0.4)
-    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
-    for ax in axes.flat[len(panels) :]:
-        ax.axis("off")
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.6, 2.6), margin=(0.8, 0.4))
     highest = max(float(values.max()) for values in panels.values())
-    for ax, (name, values) in zip(axes.flat, panels.items(), strict=False):
+    for ax, (name, values) in zip(axes, panels.items(), strict=True):
         drawn = ax.imshow(
             _numpy(values).T, origin="lower", extent=(-half, half, -half, half), vmin=0, vmax=highest, cmap="cividis"
         )
         ax.grid(visible=False)
-        _finish(ax, name, "", "", legend=False)
-        ax.title.set(fontsize=9, fontweight="normal")
+        _finish_panel(ax, name)
     bar = fig.colorbar(drawn, ax=axes, shrink=0.8, label="densidade")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _comma(f"{value:g}")))
     _suptitle(fig, title)
@@ -516,6 +493,19 @@ def _show(ax: Axes, image: Tensor) -> None:
         spine.set_visible(False)
 
 
+def _panel_grid(
+    n: int, n_cols: int, *, cell: tuple[float, float], margin: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """Figura e ``n`` quadros de mesmos eixos, em linhas de ``n_cols``; ``cell`` e ``margin`` em polegadas."""
+    n_cols = min(n_cols, n)
+    n_rows = -(-n // n_cols)
+    size = (n_cols * cell[0] + margin[0], n_rows * cell[1] + margin[1])
+    fig, axes = plt.subplots(n_rows, n_cols, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for ax in axes.flat[n:]:
+        ax.axis("off")
+    return fig, list(axes.flat[:n])
+
+
 def _suptitle(fig, title: str) -> None:
     if title:
         fig.suptitle(title, fontsize=11, fontweight="bold")
@@ -530,6 +520,12 @@ def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool, for
         ax.yaxis.set_major_formatter(decimal_comma)
     if legend:
         ax.legend()
+
+
+def _finish_panel(ax: Axes, name: str) -> None:
+    """Um quadro entre vários: título discreto, sem nomes nos eixos."""
+    _finish(ax, name, "", "", legend=False)
+    ax.title.set(fontsize=9, fontweight="normal")
 
 
 def _comma(number: str) -> str:
