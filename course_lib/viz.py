@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor
 
 from course_lib import runtime
+from course_lib.models.layers import IMAGE_SHAPE
 from course_lib.training.history import History
 
 # Paleta de Okabe e Ito, legível para quem não distingue vermelho de verde; linhas também diferem no traço.
@@ -28,6 +29,10 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
 CLASS_COLORS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F3C8D", "#8C6D31", "#666666", "#B8B000",
 )  # fmt: skip
+
+# O que não é imagem, num mosaico, é papel.
+_GRAY_ON_WHITE = plt.get_cmap("gray").with_extremes(bad="white")
+_SIDE = IMAGE_SHAPE[-1]
 
 plt.rcParams.update(
     {
@@ -74,17 +79,13 @@ def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: S
         captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por imagem"
     )
     n_cols = min(n_cols, n)
-    n_rows = -(-n // n_cols)
-    height = 0.72 + (0.22 if captions else 0)
-    fig, axes = plt.subplots(n_rows, n_cols, figsize=(n_cols * 0.72, n_rows * height + 0.35), squeeze=False)
-    for index, ax in enumerate(axes.flat):
-        if index < n:
-            _show(ax, images[index])
-            if captions:
-                ax.set_title(captions[index], fontsize=8, fontweight="normal")
-        else:
-            ax.axis("off")
-    _suptitle(fig, title)
+    rows = [images[start : start + n_cols] for start in range(0, n, n_cols)]
+    ax = _mosaic(rows, cell=0.72, gap=10 if captions else 2, margin=(0, 0.55 if captions else 0.35))
+    for index, caption in enumerate(captions or ()):
+        row, column = divmod(index, n_cols)
+        x, y = _cell_centre(row, column, 10)
+        ax.text(x, y - _SIDE / 2 - 1, caption, ha="center", va="bottom", fontsize=8)
+    _suptitle(ax.figure, title)
 
 
 def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[str] | None = None) -> None:
@@ -108,14 +109,11 @@ def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[st
         captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por coluna"
     )
     label_width = 0.35 + 0.085 * max(len(label) for label in rows)
-    fig, axes = plt.subplots(len(rows), n, figsize=(n * 0.78 + label_width, len(rows) * 0.8 + 0.55), squeeze=False)
-    for row, (label, images) in zip(axes, rows.items(), strict=True):
-        for ax, image in zip(row, images, strict=True):
-            _show(ax, image)
-        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-    for ax, caption in zip(axes[0], captions or (), strict=False):
-        ax.set_title(caption, fontsize=8, fontweight="normal")
-    _suptitle(fig, title)
+    ax = _mosaic(list(rows.values()), cell=0.78, gap=2, margin=(label_width, 0.55))
+    ax.set_yticks([_cell_centre(row, 0, 2)[1] for row in range(len(rows))], list(rows), fontsize=9)
+    if captions is not None:
+        ax.set_xticks([_cell_centre(0, column, 2)[0] for column in range(n)], captions, fontsize=8)
+    _suptitle(ax.figure, title)
 
 
 def latent_traversal(
@@ -484,13 +482,34 @@ def flow_diagram(
     _suptitle(fig, title)
 
 
-def _show(ax: Axes, image: Tensor) -> None:
-    ax.imshow(_numpy(image)[0], vmin=-1, vmax=1, interpolation="nearest")
-    ax.set_xticks([])
-    ax.set_yticks([])
+def _cell_centre(row: int, column: int, gap: int) -> tuple[float, float]:
+    """Centro (x, y), em pixels do mosaico, da imagem na fileira ``row`` e na coluna ``column``."""
+    return column * (_SIDE + 2) + (_SIDE - 1) / 2, row * (_SIDE + gap) + (_SIDE - 1) / 2
+
+
+def _mosaic(rows: Sequence[Tensor], *, cell: float, gap: int, margin: tuple[float, float]) -> Axes:
+    """Fileiras de imagens (N, 1, 28, 28) num desenho só: com um par de eixos por imagem, uma grade levaria segundos.
+
+    Args:
+        rows: as fileiras; a última pode ser mais curta.
+        cell: lado de cada imagem na figura, em polegadas.
+        gap: pixels entre duas fileiras; entre duas colunas são 2.
+        margin: largura e altura, em polegadas, do que a figura tem além das imagens.
+    """
+    n_cols = max(len(row) for row in rows)
+    canvas = np.full((len(rows) * (_SIDE + gap) - gap, n_cols * (_SIDE + 2) - 2), np.nan)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(_numpy(row)):
+            top, left = i * (_SIDE + gap), j * (_SIDE + 2)
+            canvas[top : top + _SIDE, left : left + _SIDE] = image[0]
+    height, width = (cell * side / _SIDE for side in canvas.shape)
+    _, ax = plt.subplots(figsize=(width + margin[0], height + margin[1]))
+    ax.imshow(np.ma.masked_invalid(canvas), vmin=-1, vmax=1, interpolation="nearest", cmap=_GRAY_ON_WHITE)
+    ax.set(xticks=[], yticks=[])
+    ax.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    ax.spines[:].set_visible(False)
+    return ax
 
 
 def _panel_grid(

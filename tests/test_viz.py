@@ -21,26 +21,48 @@ def images():
     return torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 28, 28)
 
 
-def shown(fig):
-    return [ax.images[0].get_array() for ax in fig.axes if ax.images]
+def mosaic(fig):
+    """O único desenho da figura, com NaN no papel entre as imagens."""
+    (ax,) = fig.axes
+    (drawn,) = ax.images
+    # Sem escala fixa, uma imagem toda cinza apareceria preta.
+    assert drawn.get_clim() == (-1, 1)
+    return ax, drawn.get_array().filled(np.nan)
 
 
-def test_image_grid_shows_every_image_on_the_same_scale(images):
-    viz.image_grid(images, n_cols=5, title="doze", captions=[str(i) for i in range(12)])
-    fig = plt.gcf()
-    arrays = shown(fig)
-    assert len(arrays) == 12
-    np.testing.assert_allclose([array.mean() for array in arrays], torch.linspace(-1, 1, 12), atol=1e-6)
-    # Sem escala comum, uma imagem toda cinza apareceria preta.
-    assert {ax.images[0].get_clim() for ax in fig.axes if ax.images} == {(-1, 1)}
-    assert fig.get_suptitle() == "doze"
+def test_image_grid_puts_every_image_and_its_caption_in_place(images):
+    viz.image_grid(images, n_cols=5, title="doze", captions=[f"n{i}" for i in range(12)])
+    ax, canvas = mosaic(plt.gcf())
+    height, width = 28 + 10, 28 + 2
+    for i, value in enumerate(torch.linspace(-1, 1, 12).tolist()):
+        row, column = divmod(i, 5)
+        cell = canvas[row * height : row * height + 28, column * width : column * width + 28]
+        np.testing.assert_allclose(cell, value, atol=1e-6)
+        (caption,) = (text for text in ax.texts if text.get_text() == f"n{i}")
+        x, y = caption.get_position()
+        assert x == column * width + 13.5
+        assert row * height - 10 < y < row * height
+    assert np.isnan(canvas).sum() == canvas.size - 12 * 28 * 28
+    assert plt.gcf().get_suptitle() == "doze"
+
+
+def test_image_grid_does_not_flip_images():
+    image = torch.full((1, 1, 28, 28), -1.0)
+    image[..., 0, 1] = 1.0
+    viz.image_grid(image)
+    ax, canvas = mosaic(plt.gcf())
+    assert canvas[0, 1] == 1
+    assert ax.yaxis_inverted()
 
 
 def test_strips_has_one_labelled_row_per_entry(images):
     viz.strips({"original": images[:4], "reconstrução": images[4:8]}, captions=["a", "b", "c", "d"])
-    fig = plt.gcf()
-    assert len(shown(fig)) == 8
-    assert [ax.get_ylabel() for ax in fig.axes if ax.get_ylabel()] == ["original", "reconstrução"]
+    ax, canvas = mosaic(plt.gcf())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["original", "reconstrução"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c", "d"]
+    for i, x in enumerate(ax.get_xticks()):
+        for j, y in enumerate(ax.get_yticks()):
+            assert canvas[round(y), round(x)] == pytest.approx(images[4 * j + i].mean().item())
 
 
 def test_latent_traversal_moves_one_coordinate_at_a_time():
