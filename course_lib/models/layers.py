@@ -86,13 +86,13 @@ def require_latent(z: Tensor, latent_dim: int, name: str = "z") -> None:
         raise ValueError(f"{name}: veio um tensor de forma {tuple(z.shape)}; esperava (B, {latent_dim})")
 
 
-def require_count(n: int) -> None:
+def require_count(n: int, name: str = "n") -> None:
     """Confere que ``n`` é um número de amostras.
 
     Raises:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
-    runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")
+    runtime.require(isinstance(n, int) and n >= 1, f"{name}: veio {n!r}; esperava um inteiro maior que zero")
 
 
 def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:

@@ -117,7 +117,8 @@ LAYER_EPOCHS = 3
 
 def _build_stacked(total_steps: int) -> ObjectiveStep:
     model = Autoencoder(STACKED_SIZES[-1], STACKED_SIZES[1:-1], relu_code=False)
-    optimizer = _adam(model, 1.5e-3, betas=(0.9, 0.99))
+    # Sem o decaimento, a rede decora: com 70 épocas o erro de treino desce a 1,7 e o de teste sobe de 3,56 a 3,69.
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.99), weight_decay=0.5, fused=True)
     schedule = _one_cycle(optimizer, total_steps, pct_start=0.2)
     return ObjectiveStep(model, reconstruction_objective, optimizer, schedule, autocast=runtime.fast_dtype())
 
@@ -214,7 +215,7 @@ RECIPES = {
             name="stacked",
             title="Autoencoder profundo",
             batch_size=256,
-            scales={"rapido": Scale(1, 2_000), "padrao": Scale(70), "completo": Scale(400)},
+            scales={"rapido": Scale(1, 2_000), "padrao": Scale(40), "completo": Scale(400)},
             build=_build_stacked,
             sampler=lambda step: step.model,
             prepare=_pretrain_stacked,
@@ -257,7 +258,7 @@ RECIPES = {
             name="flow_matching",
             title="Flow matching",
             batch_size=128,
-            scales={"rapido": Scale(1, 1_000), "padrao": Scale(5), "completo": Scale(200)},
+            scales={"rapido": Scale(1, 1_000), "padrao": Scale(4), "completo": Scale(200)},
             build=_build_flow_matching,
             sampler=lambda step: step.model,
             average=0.999,

@@ -415,3 +415,21 @@ def test_weights_survive_saving():
     other.load_state_dict(model.state_dict())
     x = Batch(torch.full((2, 1, 28, 28), -1.0), torch.zeros(2, dtype=torch.int64)).x
     assert torch.equal(bits_per_dim(model, x), bits_per_dim(other, x))
+
+
+def test_more_draws_of_the_noise_approach_the_probability_of_the_level():
+    alpha = 0.002
+    model = RealNVP([Dequantize(), Logit(alpha)], (1,)).double()
+    x = torch.tensor([[-1.0]], dtype=torch.float64)  # o tom 0, em que a densidade mais varia dentro da caixinha
+    edges, _ = Logit(alpha)(torch.tensor([[0.0], [1 / 256]], dtype=torch.float64))
+    below, above = torch.special.ndtr(edges.flatten())
+    exact = -(above - below).log2().item()
+    images = x.repeat(400, 1)
+    loose, tight, tighter = (bits_per_dim(model, images, n_samples=k).mean().item() for k in (1, 8, 2_000))
+    assert loose > tight + 0.05 > tighter + 0.05
+    assert tighter == pytest.approx(exact, abs=0.01)
+
+
+def test_number_of_draws_must_be_positive():
+    with pytest.raises(ValueError, match="n_samples: veio 0"):
+        bits_per_dim(RealNVP.for_images(hidden_channels=8), torch.zeros(1, 1, 28, 28), n_samples=0)
