@@ -1,6 +1,7 @@
 """Pesos gravados com cartão: a volta é exata, e um arquivo estragado nunca vira lixo silencioso."""
 
 import copy
+import itertools
 import json
 import shutil
 
@@ -176,6 +177,13 @@ def test_judge_reads_mnist(mnist_root):
     judge = load_judge(test)
     accuracy = (judge.labels(test.images) == test.labels).float().mean().item()
     assert accuracy >= 0.992
+
+
+def test_the_pretraining_study_has_every_run():
+    study = json.loads((SHIPPED / "pretraining.json").read_text(encoding="utf-8"))
+    assert study["dados"] == {"treino": "MNIST (treino)", "imagens": 60_000, "teste": "MNIST (teste)"}
+    runs = [(run["semente"], run["rotulos"], run["pre_treino"]) for run in study["treinamentos"]]
+    assert sorted(runs) == sorted(itertools.product((0, 1, 2), (0, 1_000), (True, False)))
 
 
 def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):
