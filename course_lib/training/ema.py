@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from course_lib import runtime
 
 
 class EMA:
-    r"""Mantém uma cópia de ``model`` cujos pesos são :math:`\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta`.
+    r"""Mantém uma cópia de ``model`` com a média dos pesos de todos os passos, em que cada um pesa d vezes o seguinte.
+
+    .. math:: \bar\theta_n = \frac{1 - d}{1 - d^n} \sum_{i=1}^{n} d^{\,n-i}\,\theta_i
+
+    É a média móvel :math:`\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta` sem o viés do começo: partindo dos
+    pesos iniciais, eles ainda pesariam :math:`d^n` no fim, 15 % depois de 1.900 passos com d = 0,999.
 
     Passe-a a ``fit(callbacks=[ema])``; depois use ``ema.model`` para amostrar. O laço a guarda nos checkpoints.
 
@@ -21,13 +27,20 @@ class EMA:
         ValueError: ``decay`` fora de [0, 1).
 
     Referência:
-        Polyak e Juditsky (1992), *Acceleration of stochastic approximation by averaging*.
+        Polyak e Juditsky (1992), *Acceleration of stochastic approximation by averaging*; a correção do viés é a de
+        Kingma e Ba (2015), *Adam*, seção 3.
     """
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
         runtime.require(0 <= decay < 1, f"decay: veio {decay}; esperava um número em [0, 1)")
         self.source = model
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+        @torch.no_grad()
+        def average(averaged: list[Tensor], current: list[Tensor], n_before: Tensor) -> None:
+            weight = (1 - decay) / (1 - decay ** (int(n_before) + 1))
+            torch._foreach_lerp_(averaged, current, weight)
+
+        self.averaged = AveragedModel(model, multi_avg_fn=average)
 
     @property
     def model(self) -> nn.Module:

@@ -14,14 +14,15 @@ from course_lib.training import EMA, ObjectiveStep, fit
 def test_average_by_hand(decay):
     model = nn.Linear(3, 2).double()
     ema = EMA(model, decay)
-    expected = None
-    for value in (1.0, -2.0, 5.0, 0.5):
+    values = torch.tensor([1.0, -2.0, 5.0, 0.5], dtype=torch.float64)
+    for n, value in enumerate(values.tolist(), start=1):
         with torch.no_grad():
             for weights in model.parameters():
                 weights.fill_(value)
         ema.on_step()
-        # O primeiro passo só copia: antes dele não há média nenhuma.
-        expected = value if expected is None else decay * expected + (1 - decay) * value
+        # Média pesada dos passos vistos; os pesos iniciais da rede não entram nela.
+        importance = decay ** torch.arange(n - 1, -1, -1, dtype=torch.float64)
+        expected = ((importance @ values[:n]) / importance.sum()).item()
         for weights in ema.model.parameters():
             torch.testing.assert_close(weights, torch.full_like(weights, expected))
         assert model.bias[0] == value
@@ -40,9 +41,8 @@ def test_average_follows_every_step_of_the_loop(digits):
     step = ObjectiveStep(model, reconstruction_objective, torch.optim.Adam(model.parameters(), lr=1e-2))
     fit(step, digits.batches(50), epochs=2, callbacks=[ema, Watch()], progress=False)
     assert len(seen) == 10
-    expected = seen[0]
-    for weights in seen[1:]:
-        expected = 0.7 * expected + 0.3 * weights
+    importance = 0.7 ** torch.arange(9, -1, -1)
+    expected = torch.tensordot(importance / importance.sum(), torch.stack(seen), dims=1)
     torch.testing.assert_close(ema.model.decoder[0].weight, expected)
     assert not torch.equal(ema.model.decoder[0].weight, model.decoder[0].weight)
 
