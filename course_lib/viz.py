@@ -33,6 +33,7 @@ CLASS_COLORS = (
 # O que não é imagem, num mosaico, é papel.
 _GRAY_ON_WHITE = plt.get_cmap("gray").with_extremes(bad="white")
 _SIDE = IMAGE_SHAPE[-1]
+_GAP = 2
 
 plt.rcParams.update(
     {
@@ -80,10 +81,11 @@ def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: S
     )
     n_cols = min(n_cols, n)
     rows = [images[start : start + n_cols] for start in range(0, n, n_cols)]
-    ax = _mosaic(rows, cell=0.72, gap=10 if captions else 2, margin=(0, 0.55 if captions else 0.35))
+    gap = 10 if captions else _GAP
+    ax = _mosaic(rows, cell=0.72, gap=gap, margin=(0, 0.55 if captions else 0.35))
     for index, caption in enumerate(captions or ()):
         row, column = divmod(index, n_cols)
-        x, y = _cell_centre(row, column, 10)
+        x, y = _cell_centre(row, column, gap)
         ax.text(x, y - _SIDE / 2 - 1, caption, ha="center", va="bottom", fontsize=8)
     _suptitle(ax.figure, title)
 
@@ -109,10 +111,10 @@ def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[st
         captions is None or len(captions) == n, f"captions: vieram {len(captions or ())}; esperava {n}, uma por coluna"
     )
     label_width = 0.35 + 0.085 * max(len(label) for label in rows)
-    ax = _mosaic(list(rows.values()), cell=0.78, gap=2, margin=(label_width, 0.55))
-    ax.set_yticks([_cell_centre(row, 0, 2)[1] for row in range(len(rows))], list(rows), fontsize=9)
+    ax = _mosaic(list(rows.values()), cell=0.78, gap=_GAP, margin=(label_width, 0.55))
+    ax.set_yticks([_cell_centre(row, 0, _GAP)[1] for row in range(len(rows))], list(rows), fontsize=9)
     if captions is not None:
-        ax.set_xticks([_cell_centre(0, column, 2)[0] for column in range(n)], captions, fontsize=8)
+        ax.set_xticks([_cell_centre(0, column, _GAP)[0] for column in range(n)], captions, fontsize=8)
     _suptitle(ax.figure, title)
 
 
@@ -484,7 +486,7 @@ def flow_diagram(
 
 def _cell_centre(row: int, column: int, gap: int) -> tuple[float, float]:
     """Centro (x, y), em pixels do mosaico, da imagem na fileira ``row`` e na coluna ``column``."""
-    return column * (_SIDE + 2) + (_SIDE - 1) / 2, row * (_SIDE + gap) + (_SIDE - 1) / 2
+    return column * (_SIDE + _GAP) + (_SIDE - 1) / 2, row * (_SIDE + gap) + (_SIDE - 1) / 2
 
 
 def _mosaic(rows: Sequence[Tensor], *, cell: float, gap: int, margin: tuple[float, float]) -> Axes:
@@ -493,14 +495,14 @@ def _mosaic(rows: Sequence[Tensor], *, cell: float, gap: int, margin: tuple[floa
     Args:
         rows: as fileiras; a última pode ser mais curta.
         cell: lado de cada imagem na figura, em polegadas.
-        gap: pixels entre duas fileiras; entre duas colunas são 2.
+        gap: pixels entre duas fileiras; entre duas colunas são ``_GAP``.
         margin: largura e altura, em polegadas, do que a figura tem além das imagens.
     """
     n_cols = max(len(row) for row in rows)
-    canvas = np.full((len(rows) * (_SIDE + gap) - gap, n_cols * (_SIDE + 2) - 2), np.nan)
+    canvas = np.full((len(rows) * (_SIDE + gap) - gap, n_cols * (_SIDE + _GAP) - _GAP), np.nan)
     for i, row in enumerate(rows):
         for j, image in enumerate(_numpy(row)):
-            top, left = i * (_SIDE + gap), j * (_SIDE + 2)
+            top, left = i * (_SIDE + gap), j * (_SIDE + _GAP)
             canvas[top : top + _SIDE, left : left + _SIDE] = image[0]
     height, width = (cell * side / _SIDE for side in canvas.shape)
     _, ax = plt.subplots(figsize=(width + margin[0], height + margin[1]))

@@ -15,7 +15,8 @@ class EMA:
     .. math:: \bar\theta_n = \frac{1 - d}{1 - d^n} \sum_{i=1}^{n} d^{\,n-i}\,\theta_i
 
     É a média móvel :math:`\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta` sem o viés do começo: partindo dos
-    pesos iniciais, eles ainda pesariam :math:`d^n` no fim, 15 % depois de 1.900 passos com d = 0,999.
+    pesos do primeiro passo, ainda quase os sorteados, eles pesariam :math:`d^{n-1}` no fim, 15 % depois de 1.876 passos
+    com d = 0,999.
 
     Passe-a a ``fit(callbacks=[ema])``; depois use ``ema.model`` para amostrar. O laço a guarda nos checkpoints.
 
