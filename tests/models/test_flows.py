@@ -48,7 +48,7 @@ def coupling(mask):
 HALF = channel_mask(2, 2)
 LAYERS = {
     "logit": (lambda: Logit(0.05), (2, 4, 4)),
-    "curva": (lambda: MixtureCDF((2, 4, 4), 3), (2, 4, 4)),
+    "curva": (lambda: MixtureCDF((2, 4, 4), (-4.0, 0.0, 4.0), (0.5, 2.0, 1.0)), (2, 4, 4)),
     "acoplamento por canais": (lambda: coupling(HALF), (2, 4, 4)),
     "acoplamento em xadrez": (lambda: coupling(1 - checkerboard_mask(4, 4)), (1, 4, 4)),
     "permutação": (lambda: Permutation([2, 0, 3, 1]), (4, 2, 2)),
@@ -157,10 +157,7 @@ def test_logit_by_hand():
 
 
 def test_mixture_of_one_logistic_by_hand():
-    layer = MixtureCDF((1,), 1).double()
-    with torch.no_grad():
-        layer.mean.fill_(2.0)
-        layer.log_scale.fill_(math.log(0.5))
+    layer = MixtureCDF((1,), (2.0,), 0.5).double()
     x = torch.tensor([[3.0]], dtype=torch.float64)
     y, log_det = layer(x)
     # O logit da logística é uma reta: inclinação 1 / s, mais o piso.
@@ -169,10 +166,7 @@ def test_mixture_of_one_logistic_by_hand():
 
 
 def test_mixture_has_its_inverse_also_far_in_the_tails_and_where_it_is_flat():
-    layer = MixtureCDF((1,), 2).double()
-    with torch.no_grad():
-        layer.mean.copy_(torch.tensor([[-6.0], [6.0]]))
-        layer.log_scale.fill_(math.log(0.05))
+    layer = MixtureCDF((1,), (-6.0, 6.0), 0.05).double()
     x = torch.tensor([[-60.0], [-6.0], [-1.0], [0.0], [4.0], [80.0]], dtype=torch.float64)
     y, log_det = layer(x)
     assert y.isfinite().all()
@@ -301,6 +295,36 @@ def test_dequantized_uniform_is_eight_bits():
     torch.testing.assert_close(Dequantize().inverse(torch.tensor([0.0, 1.0])), torch.tensor([-1.0, 1.0]))
 
 
+def test_normal_noise_stays_in_its_box_with_its_density():
+    """O ruído e o seu log q batem com a normal cortada, e o tom volta de qualquer ponto da caixinha."""
+    std = 1 / 6
+    x = (torch.arange(256, dtype=torch.float64).repeat(400) / 127.5 - 1).view(-1, 1, 16, 16)
+    u, log_det = Dequantize(std)(x)
+    torch.testing.assert_close(Dequantize(std).inverse(u), x)
+    noise = u * 256 - (x + 1) * 127.5
+    assert noise.mean().item() == pytest.approx(0.5, abs=0.003)
+    normal = torch.distributions.Normal(torch.tensor(0.5, dtype=torch.float64), std)
+    inside = normal.cdf(torch.tensor(1.0)) - normal.cdf(torch.tensor(0.0))
+    log_q = (normal.log_prob(noise) - inside.log()).flatten(1).sum(1)
+    torch.testing.assert_close(log_det, -256 * math.log(256) - log_q)
+    # E q integra 1 na caixinha.
+    grid = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
+    assert (normal.log_prob(grid) - inside.log()).exp().mean().item() == pytest.approx(1)
+
+
+def test_what_a_normal_loses_with_each_noise():
+    """Um tom só, modelado pela melhor normal: o ruído uniforme custa ½ log₂(2πe / 12) bits; o normal, quase nada."""
+    x = torch.full((20_000, 1, 1, 1), 25 / 127.5 - 1, dtype=torch.float64)
+    lost = {}
+    for name, layer in {"uniforme": Dequantize(), "normal": Dequantize(1 / 6)}.items():
+        u, log_det = layer(x)
+        best = torch.distributions.Normal(u.mean(), u.std())
+        bound = best.log_prob(u).flatten() + log_det
+        lost[name] = -bound.mean().item() / math.log(2)  # o tom é certo: a probabilidade exata seria 1, zero bits
+    assert lost["uniforme"] == pytest.approx(0.5 * math.log2(2 * math.pi * math.e / 12), abs=0.02)
+    assert 0 <= lost["normal"] < 0.02
+
+
 def test_bits_per_dim_bounds_the_entropy_of_noise():
     """Ruído de tons independentes e uniformes tem 8 bits por dimensão: nenhum modelo pode cobrar menos, em média."""
     noise = torch.randint(256, (64, 1, 28, 28)) / 127.5 - 1
@@ -383,8 +407,11 @@ def test_likelihood_outside_the_support_is_refused(batch):
         (lambda: FactorOut([]).inverse(torch.zeros(1, 1, 4, 4)), "número ímpar de canais"),
         (lambda: Logit(0.0), "alpha: veio 0.0"),
         (lambda: Logit(0.5), "alpha: veio 0.5"),
-        (lambda: MixtureCDF((2,), 0), "n_components: veio 0"),
-        (lambda: MixtureCDF((2,), span=0.0), "span: veio 0.0"),
+        (lambda: Dequantize(0.0), "std: veio 0.0"),
+        (lambda: Dequantize(0.6), "std: veio 0.6"),
+        (lambda: MixtureCDF((2,), ()), "centers: não veio nenhum centro"),
+        (lambda: MixtureCDF((2,), (0.0, 1.0), 0.0), r"widths: veio \[0.0, 0.0\]"),
+        (lambda: MixtureCDF((2,), (0.0, 1.0), (1.0,)), r"widths: veio \[1.0\]; esperava .* 2, como centers"),
         (lambda: RealNVP.for_points().sample(0), "n: veio 0"),
         (lambda: RealNVP.for_points().sample(2, temperature=-1.0), "temperature: veio -1.0"),
         (lambda: RealNVP.for_points()(torch.zeros(3, 4)), r"x: veio forma \(3, 4\); esperava \(B, 2\)"),
