@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from course_lib import runtime
 from course_lib.models.layers import (
@@ -86,6 +87,127 @@ class Discriminator(nn.Module):
         return self.net(x.flatten(1)).squeeze(1)
 
 
+class ConvGenerator(nn.Module):
+    """Gerador convolucional (DCGAN): de 7×7 a 14×14 e a 28×28 por convoluções transpostas.
+
+    Args:
+        latent_dim: dimensões do ruído z.
+        channels: canais em 7×7; em 14×14 são a metade.
+        n_classes: se dado, o gerador é condicional: recebe também a classe y, que entra junto com z.
+
+    Raises:
+        ValueError: ``channels`` não é um número par e positivo.
+
+    Referência:
+        Radford, Metz e Chintala (2016), *Unsupervised representation learning with deep convolutional generative
+        adversarial networks*, seção 3.
+    """
+
+    def __init__(self, latent_dim: int = 64, channels: int = 96, *, n_classes: int | None = None) -> None:
+        super().__init__()
+        valid = isinstance(channels, int) and channels >= 2 and channels % 2 == 0
+        runtime.require(valid, f"channels: veio {channels!r}; esperava um número par e positivo")
+        self.latent_dim = latent_dim
+        self.n_classes = n_classes
+        self.stem = nn.Linear(latent_dim + (n_classes or 0), channels * 7 * 7, bias=False)
+        self.net = nn.Sequential(
+            nn.Unflatten(1, (channels, 7, 7)),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels // 2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels // 2, 1, 4, stride=2, padding=1),
+        )
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Imagens (B, 1, 28, 28) em (-1, 1) de z (B, latent_dim) e, se o gerador é condicional, y (B,).
+
+        Raises:
+            TypeError, ValueError: ``z`` tem outro tipo ou outra forma; falta ou sobra ``y``, ou ele sai da faixa.
+        """
+        require_latent(z, self.latent_dim)
+        require_dtype(z, self.stem, "z")
+        _require_class(y, self.n_classes, len(z))
+        code = z if y is None else torch.cat([z, F.one_hot(y, self.n_classes).to(z.dtype)], dim=1)
+        return tanh(self.net(self.stem(code)))
+
+    @torch.no_grad()
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        """``n`` imagens (n, 1, 28, 28) de z sorteado de N(0, I); a classe, num gerador condicional, é y ou um sorteio.
+
+        Raises:
+            ValueError: ``n`` menor que 1, ou ``y`` não serve.
+        """
+        require_count(n)
+        weights = self.stem.weight
+        if y is None and self.n_classes is not None:
+            y = torch.randint(self.n_classes, (n,), device=weights.device)
+        return self(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype), y)
+
+
+class ConvDiscriminator(nn.Module):
+    r"""Discriminador convolucional, de 28×28 a 14×14, 7×7 e 4×4. Devolve logits.
+
+    Com ``n_classes``, o logit ganha a parcela :math:`\langle v_y, h(x) \rangle`: se a imagem parece da classe y.
+
+    Args:
+        channels: canais em 14×14; dobram a cada redução.
+        spectral: se cada camada tem norma espectral 1, o que limita a inclinação da rede.
+        n_classes: se dado, o discriminador é condicional.
+
+    Raises:
+        ValueError: ``channels`` menor que 1.
+
+    Referência:
+        Radford, Metz e Chintala (2016); Miyato et al. (2018), *Spectral normalization for generative adversarial
+        networks*; a parcela da classe é de Miyato e Koyama (2018), *cGANs with projection discriminator*.
+    """
+
+    def __init__(self, channels: int = 32, *, spectral: bool = False, n_classes: int | None = None) -> None:
+        super().__init__()
+        require_count(channels, "channels")
+        self.n_classes = n_classes
+        limit = spectral_norm if spectral else _as_is
+        layers: list[nn.Module] = []
+        widths = (1, channels, 2 * channels, 4 * channels)
+        for n_in, n_out, size in zip(widths[:-1], widths[1:], (4, 4, 3), strict=True):
+            layers += [limit(nn.Conv2d(n_in, n_out, size, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        width = 4 * channels * 4 * 4
+        self.logit = limit(nn.Linear(width, 1))
+        self.label = limit(nn.Embedding(n_classes, width)) if n_classes is not None else None
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits (B,) de x (B, 1, 28, 28) ser real e, se o discriminador é condicional, da classe y (B,).
+
+        Raises:
+            TypeError, ValueError: ``x`` não é um lote de imagens; falta ou sobra ``y``, ou ele sai da faixa.
+        """
+        runtime.require_images(x)
+        require_dtype(x, self.logit)
+        _require_class(y, self.n_classes, len(x))
+        h = self.features(x)
+        logits = self.logit(h).squeeze(1)
+        return logits if y is None else logits + (self.label(y) * h).sum(1)
+
+
+def _as_is(layer: nn.Module) -> nn.Module:
+    return layer
+
+
+def _require_class(y: Tensor | None, n_classes: int | None, n: int) -> None:
+    runtime.require(
+        (y is None) == (n_classes is None),
+        "y: esta rede não é condicional, e não recebe classe" if n_classes is None else "y: falta a classe, (B,)",
+    )
+    if y is not None:
+        runtime.require_index(y, n, 0, n_classes - 1, "y")
+
+
+# --- as perdas --------------------------------------------------------------------------------------------------------
+
+
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     r"""Entropia cruzada do discriminador: :math:`-\log D(x) - \log(1 - D(G(z)))`, cada parte média no seu lote.
 
@@ -122,11 +244,66 @@ def minimax_loss(fake_logits: Tensor) -> Tensor:
     return -F.softplus(fake_logits).mean()
 
 
+def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r"""Perda de dobradiça: :math:`\max(0, 1 - a_{real}) + \max(0, 1 + a_{falsa})`, cada parte média no seu lote.
+
+    Quem já passou da margem não puxa mais.
+
+    Referência:
+        Lim e Ye (2017), *Geometric GAN*; Miyato et al. (2018), equação 16.
+    """
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+
+def wasserstein_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    r"""Perda do crítico: :math:`E[a_{falsa}] - E[a_{real}]`.
+
+    Se o crítico tem inclinação de no máximo 1, o seu mínimo é menos a distância de Wasserstein-1.
+
+    Referência:
+        Arjovsky, Chintala e Bottou (2017), *Wasserstein GAN*, equação 2.
+    """
+    return fake_logits.mean() - real_logits.mean()
+
+
+def linear_generator_loss(fake_logits: Tensor) -> Tensor:
+    r"""Perda do gerador contra um crítico, ou contra a dobradiça: :math:`-E[a_{falsa}]`."""
+    return -fake_logits.mean()
+
+
+def gradient_penalty(disc: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    r"""Cobra do crítico inclinação 1 entre reais e falsas.
+
+    .. math:: E\left[(\lVert \nabla_{\hat x} D(\hat x) \rVert - 1)^2\right], \quad \hat x = u\,x + (1 - u)\,G(z), \quad
+        u \sim U(0, 1)
+
+    Args:
+        disc: leva (B, …) em logits (B,).
+        real: (B, …).
+        fake: da forma de ``real``.
+
+    Returns:
+        Escalar ≥ 0, derivável nos pesos de ``disc``.
+
+    Referência:
+        Gulrajani et al. (2017), *Improved training of Wasserstein GANs*, equação 3.
+    """
+    u = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+    between = torch.lerp(fake.detach(), real, u).requires_grad_()
+    (slope,) = torch.autograd.grad(disc(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+# --- o passo ----------------------------------------------------------------------------------------------------------
+
+
 class GANStep:
     """Um passo do jogo: o discriminador anda uma vez, depois o gerador anda uma vez.
 
     Cada rede só é mudada pelo seu próprio otimizador. As imagens falsas são geradas uma vez e servem aos dois: o
     discriminador as vê sem gradiente (``detach``), o gerador as julga com o discriminador já atualizado.
+
+    Se as redes são condicionais (têm ``n_classes``), as falsas recebem as classes das reais do lote.
 
     Args:
         gen: gerador.
@@ -134,46 +311,58 @@ class GANStep:
         gen_optimizer: otimizador dos parâmetros de ``gen``.
         disc_optimizer: otimizador dos parâmetros de ``disc``.
         gen_loss: perda do gerador como função dos logits das falsas.
+        disc_loss: perda do discriminador como função dos logits das reais e das falsas.
+        penalty: ``penalty(disc, reais, falsas)``, somada à perda do discriminador, já com o seu peso.
     """
 
     def __init__(
         self,
-        gen: Generator,
-        disc: Discriminator,
+        gen: nn.Module,
+        disc: nn.Module,
         gen_optimizer: torch.optim.Optimizer,
         disc_optimizer: torch.optim.Optimizer,
         *,
         gen_loss: Callable[[Tensor], Tensor] = nonsaturating_loss,
+        disc_loss: Callable[[Tensor, Tensor], Tensor] = discriminator_loss,
+        penalty: Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self.gen = gen
         self.disc = disc
         self.gen_optimizer = gen_optimizer
         self.disc_optimizer = disc_optimizer
         self.gen_loss = gen_loss
+        self.disc_loss = disc_loss
+        self.penalty = penalty
 
     def __call__(self, batch) -> dict[str, Tensor]:
-        """Anda um passo com ``batch.x`` (B, 1, 28, 28) e devolve as duas perdas.
+        """Anda um passo com ``batch.x`` (B, 1, 28, 28) e devolve as duas perdas (e a penalidade, se há).
 
         Raises:
             TypeError, ValueError: ``batch.x`` não é um lote de imagens.
         """
         runtime.require_images(batch.x, "batch.x")
-        n = len(batch.x)
-        z = torch.randn(n, self.gen.latent_dim, device=batch.x.device, dtype=batch.x.dtype)
-        fake = self.gen(z)
+        x, n = batch.x, len(batch.x)
+        y = (batch.labels,) if getattr(self.gen, "n_classes", None) is not None else ()
+        z = torch.randn(n, self.gen.latent_dim, device=x.device, dtype=x.dtype)
+        fake = self.gen(z, *y)
 
         # Discriminador: reais e falsas num só lote, porque um produto grande custa menos que dois pequenos.
-        logits = self.disc(torch.cat([batch.x, fake.detach()]))
-        disc_loss = discriminator_loss(logits[:n], logits[n:])
+        logits = self.disc(torch.cat([x, fake.detach()]), *(label.repeat(2) for label in y))
+        disc_loss = self.disc_loss(logits[:n], logits[n:])
+        terms = {"disc_loss": disc_loss.detach()}
+        if self.penalty is not None:
+            penalty = self.penalty(lambda images: self.disc(images, *y), x, fake)
+            terms["penalty"] = penalty.detach()
+            disc_loss = disc_loss + penalty
         self.disc_optimizer.zero_grad()
         disc_loss.backward()
         self.disc_optimizer.step()
 
         # Gerador: o gradiente atravessa o discriminador, mas os pesos deste ficam de fora da conta.
         self.disc.requires_grad_(False)
-        gen_loss = self.gen_loss(self.disc(fake))
+        gen_loss = self.gen_loss(self.disc(fake, *y))
         self.disc.requires_grad_(True)
         self.gen_optimizer.zero_grad()
         gen_loss.backward()
         self.gen_optimizer.step()
-        return {"disc_loss": disc_loss.detach(), "gen_loss": gen_loss.detach()}
+        return {**terms, "gen_loss": gen_loss.detach()}

@@ -11,12 +11,18 @@ import torch.nn.functional as F
 
 from course_lib.data import Batch
 from course_lib.models.gan import (
+    ConvDiscriminator,
+    ConvGenerator,
     Discriminator,
     GANStep,
     Generator,
     discriminator_loss,
+    gradient_penalty,
+    hinge_discriminator_loss,
+    linear_generator_loss,
     minimax_loss,
     nonsaturating_loss,
+    wasserstein_discriminator_loss,
 )
 
 
@@ -93,6 +99,112 @@ def test_gradient_of_the_generator_losses(loss):
 
 def test_gradient_of_the_discriminator_loss():
     assert torch.autograd.gradcheck(discriminator_loss, (logits(5).requires_grad_(), logits(4).requires_grad_()))
+
+
+def test_hinge_and_wasserstein_by_hand():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.0])
+    # Dobradiça: reais (0 + 0,5) / 2; falsas (0 + 1) / 2. Crítico: média das falsas, -1,5, menos a das reais, 1,25.
+    assert hinge_discriminator_loss(real, fake).item() == pytest.approx(0.25 + 0.5)
+    assert wasserstein_discriminator_loss(real, fake).item() == pytest.approx(-1.5 - 1.25)
+    assert linear_generator_loss(fake).item() == pytest.approx(1.5)
+
+
+def test_hinge_leaves_alone_who_passed_the_margin():
+    real, fake = torch.tensor([1.5, 0.0], requires_grad=True), torch.tensor([-1.5, 0.0], requires_grad=True)
+    hinge_discriminator_loss(real, fake).backward()
+    assert real.grad.tolist() == [0, -0.5]
+    assert fake.grad.tolist() == [0, 0.5]
+
+
+def test_best_critic_of_slope_one_measures_the_distance():
+    """Massas em 0 e em 3: o crítico a(x) = -x tem inclinação 1, e perda -3: menos a distância de Wasserstein."""
+    real, fake = torch.zeros(4, 1), 3 * torch.ones(4, 1)
+
+    def critic(x):
+        return -x.squeeze(1)
+
+    assert wasserstein_discriminator_loss(critic(real), critic(fake)).item() == -3
+    assert gradient_penalty(critic, real, fake).item() == pytest.approx(0)
+    assert gradient_penalty(lambda x: 4 * critic(x), real, fake).item() == pytest.approx(9)
+
+
+def test_gradient_penalty_looks_between_real_and_fake():
+    """D(x) = x² / 2 tem inclinação x: com reais em 2 e falsas em 4, cobra-se (x - 1)² com x uniforme entre 2 e 4."""
+    real, fake = 2 * torch.ones(20_000, 1).double(), 4 * torch.ones(20_000, 1).double()
+    penalty = gradient_penalty(lambda x: 0.5 * x.square().sum(1), real, fake)
+    assert penalty.item() == pytest.approx((3**3 - 1) / 3 / 2, rel=0.02)
+    # Uma mistura por exemplo, não por pixel: os pontos ficam na reta entre as duas imagens.
+    seen = []
+
+    def watch(x):
+        seen.append(x.detach())
+        return x.sum(1)
+
+    gradient_penalty(watch, torch.zeros(5, 3), torch.ones(5, 3))
+    assert (seen[0] == seen[0][:, :1]).all()
+
+
+def test_gradient_penalty_reaches_the_weights(batch64):
+    disc = ConvDiscriminator(4).double()
+    gradient_penalty(disc, batch64.x, -batch64.x).backward()
+    assert disc.features[0].weight.grad.abs().max() > 0
+
+
+# --- as redes convolucionais ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [None, 10])
+def test_conv_networks_have_the_shapes_of_the_course(n_classes):
+    gen, disc = ConvGenerator(channels=8, n_classes=n_classes), ConvDiscriminator(4, n_classes=n_classes)
+    x = gen.sample(5)
+    assert x.shape == (5, 1, 28, 28)
+    assert x.abs().max() <= 1
+    y = None if n_classes is None else torch.arange(5)
+    assert disc(x, y).shape == (5,)
+
+
+def test_the_class_reaches_image_and_logit():
+    gen, disc = ConvGenerator(channels=8, n_classes=10).eval(), ConvDiscriminator(4, n_classes=10)
+    z, y = torch.randn(1, 64).expand(2, -1), torch.tensor([3, 8])
+    x = gen(z, y)
+    assert (x[0] - x[1]).abs().max() > 1e-3
+    same = x[:1].expand(2, -1, -1, -1)
+    logits = disc(same, y)
+    assert logits[0] != logits[1]
+    # A parcela da classe é o produto interno do código dela com as características.
+    h = disc.features(same)
+    torch.testing.assert_close(logits, disc.logit(h).squeeze(1) + (disc.label.weight[y] * h).sum(1))
+
+
+def test_spectral_norm_limits_every_layer():
+    disc = ConvDiscriminator(4, spectral=True, n_classes=10)
+    for layer in disc.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            with torch.no_grad():
+                layer.parametrizations.weight.original.mul_(50)
+    disc.train()
+    with torch.no_grad():
+        for _ in range(30):  # cada passagem melhora a estimativa do maior valor singular
+            disc(torch.rand(2, 1, 28, 28), torch.tensor([1, 2]))
+        for layer in disc.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                assert torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ConvGenerator(channels=5), "channels: veio 5; esperava um número par"),
+        (lambda: ConvDiscriminator(0), "channels: veio 0"),
+        (lambda: ConvGenerator(channels=4)(torch.zeros(2, 64), torch.tensor([1, 2])), "y: esta rede não é condicional"),
+        (lambda: ConvGenerator(channels=4, n_classes=10)(torch.zeros(2, 64)), "y: falta a classe"),
+        (lambda: ConvGenerator(channels=4, n_classes=10).sample(1, y=torch.tensor([10])), "y: .*10"),
+        (lambda: ConvDiscriminator(2, n_classes=10)(torch.zeros(2, 1, 28, 28)), "y: falta a classe"),
+    ],
+)
+def test_bad_conditional_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 # --- o passo -------------------------------------------------------------------------------------------------------
@@ -212,3 +324,37 @@ def test_the_generator_learns_to_please_a_fixed_discriminator(batch64):
     step = game(gen_lr=1e-2, disc_lr=0.0)
     losses = [step(batch64)["gen_loss"].item() for _ in range(100)]
     assert losses[-1] < losses[0] - 0.2
+
+
+def test_losses_and_penalty_are_the_ones_asked_for(batch64):
+    step = game(
+        gen_loss=linear_generator_loss,
+        disc_loss=wasserstein_discriminator_loss,
+        penalty=lambda disc, real, fake: 10 * gradient_penalty(disc, real, fake),
+    )
+    gen, disc = copy.deepcopy(step.gen), copy.deepcopy(step.disc)
+    torch.manual_seed(7)
+    terms = step(batch64)
+    torch.manual_seed(7)
+    fake = gen(torch.randn(len(batch64.x), 20, dtype=torch.float64))
+    torch.testing.assert_close(terms["disc_loss"], (disc(fake).mean() - disc(batch64.x).mean()).detach())
+    torch.testing.assert_close(terms["penalty"], (10 * gradient_penalty(disc, batch64.x, fake)).detach())
+    assert set(terms) == {"disc_loss", "gen_loss", "penalty"}
+    # A penalidade entrou na conta: sem ela os pesos do discriminador seriam outros.
+    plain = game(gen_loss=linear_generator_loss, disc_loss=wasserstein_discriminator_loss)
+    torch.manual_seed(7)
+    plain(batch64)
+    assert not torch.equal(plain.disc.net[0].weight, step.disc.net[0].weight)
+
+
+def test_conditional_step_asks_for_the_classes_of_the_batch(batch):
+    torch.manual_seed(0)
+    gen, disc = ConvGenerator(channels=8, n_classes=10), ConvDiscriminator(4, n_classes=10)
+    asked = []
+    gen.register_forward_pre_hook(lambda _, arguments: asked.append(arguments[1]))
+    disc.register_forward_pre_hook(lambda _, arguments: asked.append(arguments[1]))
+    optimizers = (torch.optim.Adam(net.parameters(), lr=1e-3) for net in (gen, disc))
+    GANStep(gen, disc, *optimizers)(batch)
+    assert torch.equal(asked[0], batch.labels)
+    assert torch.equal(asked[1], batch.labels.repeat(2))
+    assert torch.equal(asked[2], batch.labels)
