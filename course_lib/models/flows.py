@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -134,14 +135,65 @@ class Logit(nn.Module):
         return (y.sigmoid() - self.alpha) / (1 - 2 * self.alpha)
 
 
-class MixtureCDF(nn.Module):
-    r"""Uma curva crescente aprendida para cada dimensão, sem olhar as outras.
+FLOOR = 0.05
+
+
+class Mixture(NamedTuple):
+    r"""A curva crescente de uma mistura de K logísticas, com um eixo K depois do lote.
 
     .. math:: y = \log\frac{F(x)}{1 - F(x)} + \gamma x, \qquad F(x) = \sum_k w_k\,\sigma\left(\frac{x - m_k}{s_k}\right)
 
-    F é a função de distribuição de uma mistura de logísticas: um pixel que é preto em quase toda imagem não tem nada
-    de normal, e a curva desfaz isso antes (ou depois) das camadas de acoplamento. A parcela :math:`\gamma x` põe um
-    piso na inclinação, para que a volta seja precisa também onde F é plana.
+    A parcela :math:`\gamma x` põe um piso na inclinação, para que a volta seja precisa também onde F é plana.
+
+    Attributes:
+        log_weight: :math:`\log w_k` (B ou 1, K, …).
+        mean: :math:`m_k`, da mesma forma.
+        log_scale: :math:`\log s_k`, da mesma forma.
+    """
+
+    log_weight: Tensor
+    mean: Tensor
+    log_scale: Tensor
+
+    def curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """y e o logaritmo da derivada, um por dimensão, de x (B, …).
+
+        Tudo em logaritmos: F arredondaria a 0 e a 1 nas caudas.
+        """
+        a = (x.unsqueeze(1) - self.mean) * (-self.log_scale).exp()  # (B, K, …)
+        log_below = F.logsigmoid(a)
+        log_above = log_below - a  # log σ(-a)
+        log_cdf = (self.log_weight + log_below).logsumexp(1)
+        log_survival = (self.log_weight + log_above).logsumexp(1)
+        log_density = (self.log_weight - self.log_scale + log_below + log_above).logsumexp(1)
+        log_slope = torch.logaddexp(log_density - log_cdf - log_survival, x.new_tensor(math.log(FLOOR)))
+        return log_cdf - log_survival + FLOOR * x, log_slope
+
+    @torch.no_grad()
+    def inverse(self, y: Tensor) -> Tensor:
+        """x (B, …) de y (B, …): a bisseção garante a volta, e o método de Newton a termina depressa."""
+        # F fica entre a menor e a maior das suas parcelas: isso prende x entre as soluções de uma parcela só.
+        inverse_scale = (-self.log_scale).exp()
+        single = (y.unsqueeze(1) + self.mean * inverse_scale) / (inverse_scale + FLOOR)  # (B, K, …)
+        low, high = single.amin(1), single.amax(1)
+        x = (low + high) / 2
+        close = 4 * torch.finfo(y.dtype).eps
+        for i in range(40 if y.dtype == torch.float32 else 80):
+            found, log_slope = self.curve(x)
+            low, high = torch.where(found < y, x, low), torch.where(found < y, high, x)
+            newton = x + (y - found) * (-log_slope).exp()
+            if ((newton - x).abs() <= close * (1 + x.abs())).all():
+                break
+            middle = (low + high) / 2
+            x = torch.where((newton > low) & (newton < high) & (i % 2 == 1), newton, middle)
+        return x
+
+
+class MixtureCDF(nn.Module):
+    """Uma curva crescente para cada dimensão, sem olhar as outras: a de :class:`Mixture`, de parâmetros livres.
+
+    Um pixel que é preto em quase toda imagem não tem nada de normal, e a curva desfaz isso antes das camadas de
+    acoplamento.
 
     Args:
         shape: forma de um exemplo; cada dimensão tem a sua curva.
@@ -154,8 +206,6 @@ class MixtureCDF(nn.Module):
     Referência:
         Ho et al. (2019), *Flow++*, seção 3.2, com parâmetros livres no lugar da rede.
     """
-
-    floor = 0.05
 
     def __init__(
         self,
@@ -176,37 +226,17 @@ class MixtureCDF(nn.Module):
         self.mean = nn.Parameter(torch.tensor(centers).view(per_component).repeat(1, *shape))
         self.log_scale = nn.Parameter(torch.tensor(widths).log().view(per_component).repeat(1, *shape))
 
-    def _curve(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """y e o logaritmo da derivada, um por dimensão. Tudo em logaritmos: F arredondaria a 0 e a 1 nas caudas."""
-        a = (x.unsqueeze(1) - self.mean) * (-self.log_scale).exp()  # (B, K, …)
-        log_w = self.logits.log_softmax(0)
-        log_below, log_above = F.logsigmoid(a), F.logsigmoid(-a)
-        log_cdf = (log_w + log_below).logsumexp(1)
-        log_survival = (log_w + log_above).logsumexp(1)
-        log_density = (log_w - self.log_scale + log_below + log_above).logsumexp(1)
-        log_slope = torch.logaddexp(log_density - log_cdf - log_survival, x.new_tensor(math.log(self.floor)))
-        return log_cdf - log_survival + self.floor * x, log_slope
-
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(y, log_det)``: (B, *shape), e (B,), de x (B, *shape)."""
-        y, log_slope = self._curve(x)
+        y, log_slope = self._mixture().curve(x)
         return y, log_slope.flatten(1).sum(1)
 
-    @torch.no_grad()
     def inverse(self, y: Tensor) -> Tensor:
-        """x (B, *shape) de y (B, *shape): a bisseção garante a volta, e o método de Newton a termina depressa."""
-        # F fica entre a menor e a maior das suas parcelas: isso prende x entre as soluções de uma parcela só.
-        inverse_scale = (-self.log_scale).exp()
-        single = (y.unsqueeze(1) + self.mean * inverse_scale) / (inverse_scale + self.floor)  # (B, K, …)
-        low, high = single.amin(1), single.amax(1)
-        x = (low + high) / 2
-        for i in range(40 if y.dtype == torch.float32 else 80):
-            found, log_slope = self._curve(x)
-            low, high = torch.where(found < y, x, low), torch.where(found < y, high, x)
-            middle = (low + high) / 2
-            newton = x + (y - found) * (-log_slope).exp()
-            x = torch.where((newton > low) & (newton < high) & (i % 2 == 1), newton, middle)
-        return x
+        """x (B, *shape) de y (B, *shape)."""
+        return self._mixture().inverse(y)
+
+    def _mixture(self) -> Mixture:
+        return Mixture(self.logits.log_softmax(0)[None], self.mean[None], self.log_scale[None])
 
 
 # --- acoplamento ------------------------------------------------------------------------------------------------------
@@ -260,11 +290,7 @@ class AffineCoupling(nn.Module):
             bool(((mask == 0) | (mask == 1)).all()) and 0 < mask.float().mean() < 1,
             "mask: esperava zeros e uns, e pelo menos um de cada; do contrário a camada não vê nada ou não muda nada",
         )
-        runtime.require(
-            0 < max_log_scale < math.inf,
-            f"max_log_scale: veio {max_log_scale}; esperava um número positivo e finito, sem o que a escala pode zerar "
-            "e a camada deixa de ter volta",
-        )
+        _require_max_log_scale(max_log_scale)
         self.register_buffer("mask", mask.float())
         self.network = network
         self.max_log_scale = max_log_scale
@@ -284,6 +310,74 @@ class AffineCoupling(nn.Module):
         """x, da forma de y (B, …)."""
         log_scale, shift = self._scale_and_shift(self.mask * y)
         return (y - shift) * (-log_scale).exp()
+
+
+class MixtureCoupling(nn.Module):
+    r"""Metade dos canais passa intacta e diz que curva crescente aplicar a cada número da outra metade.
+
+    .. math:: y_a = x_a, \qquad y_b = e^{s}\,c(x_b) + t, \qquad
+        \log\left|\det\right| = \sum_i \log c'(x_{b,i}) + s_i
+
+    c é a curva de :class:`Mixture`, e os seus parâmetros, como s e t, saem da rede que vê :math:`x_a`. Um acoplamento
+    afim só põe uma gaussiana onde x_b deve estar; este põe uma mistura: "ou preto, ou branco" cabe numa camada só.
+
+    Args:
+        channels: canais de x, um número par.
+        network: leva (B, C/2, …) em (B, (3K + 2)·C/2, …); em zeros, a curva é a mesma para todos.
+        n_components: K.
+        max_log_scale: limite L do logaritmo de cada escala, imposto por :math:`L \tanh(a / L)`.
+
+    Raises:
+        ValueError: ``channels`` ímpar, ``n_components`` menor que 1, ou ``max_log_scale`` não positivo e finito.
+
+    Referência:
+        Ho et al. (2019), *Flow++*, seção 3.2.
+    """
+
+    def __init__(self, channels: int, network: nn.Module, *, n_components: int = 4, max_log_scale: float = 3.0) -> None:
+        super().__init__()
+        channel_mask(channels)  # recusa um número ímpar
+        require_count(n_components, "n_components")
+        _require_max_log_scale(max_log_scale)
+        self.network = network
+        self.n_components = n_components
+        self.max_log_scale = max_log_scale
+        start = torch.linspace(-2, 2, n_components) if n_components > 1 else torch.zeros(1)
+        self.register_buffer("centers", start, persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(y, log_det)``: da forma de x (B, C, …), e (B,)."""
+        known, hidden = x.chunk(2, dim=1)
+        mixture, log_scale, shift = self._conditioned(known)
+        y, log_slope = mixture.curve(hidden)
+        return torch.cat([known, y * log_scale.exp() + shift], dim=1), (log_slope + log_scale).flatten(1).sum(1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """x, da forma de y (B, C, …)."""
+        known, hidden = y.chunk(2, dim=1)
+        mixture, log_scale, shift = self._conditioned(known)
+        return torch.cat([known, mixture.inverse((hidden - shift) * (-log_scale).exp())], dim=1)
+
+    def _conditioned(self, known: Tensor) -> tuple[Mixture, Tensor, Tensor]:
+        # Sob autocast a rede responde em bfloat16; a conta da transformação fica no tipo dos dados.
+        raw = self.network(known).to(known.dtype)
+        K, C = self.n_components, known.shape[1]
+        weight, mean, scale, last = raw.view(len(raw), -1, C, *known.shape[2:]).split([K, K, K, 2], dim=1)
+        centers = self.centers.view(1, K, *[1] * (known.ndim - 1))
+        log_scale, shift = last.unbind(1)
+        mixture = Mixture(weight.log_softmax(1), centers + mean, self._limited(scale))
+        return mixture, self._limited(log_scale), shift
+
+    def _limited(self, raw: Tensor) -> Tensor:
+        return self.max_log_scale * torch.tanh(raw / self.max_log_scale)
+
+
+def _require_max_log_scale(max_log_scale: float) -> None:
+    runtime.require(
+        0 < max_log_scale < math.inf,
+        f"max_log_scale: veio {max_log_scale}; esperava um número positivo e finito, sem o que a escala pode zerar "
+        "e a camada deixa de ter volta",
+    )
 
 
 class Permutation(nn.Module):
@@ -412,16 +506,16 @@ class ConvConditioner(nn.Module):
     dígito está sempre no centro, então a posição importa: cada lugar tem o seu viés.
 
     Args:
-        channels: canais de entrada; saem o dobro.
+        n_in: canais de entrada.
+        n_out: canais de saída.
         hidden_channels: canais por dentro.
         fold: por quanto dobrar a entrada até chegar a 7×7: 2 se ela é 14×14, 1 se já é.
     """
 
-    def __init__(self, channels: int, hidden_channels: int, *, fold: int) -> None:
+    def __init__(self, n_in: int, n_out: int, hidden_channels: int, *, fold: int) -> None:
         super().__init__()
-        n = channels * fold**2
         self.fold = fold
-        self.stem = nn.Conv2d(n, hidden_channels, 3, padding=1)
+        self.stem = nn.Conv2d(n_in * fold**2, hidden_channels, 3, padding=1)
         self.place = nn.Parameter(torch.zeros(hidden_channels, 7, 7))
         self.block = nn.Sequential(
             nn.ReLU(),
@@ -429,11 +523,11 @@ class ConvConditioner(nn.Module):
             nn.ReLU(),
             nn.Conv2d(hidden_channels, hidden_channels, 3, padding=1),
         )
-        self.head = nn.Conv2d(hidden_channels, 2 * n, 3, padding=1)
+        self.head = nn.Conv2d(hidden_channels, n_out * fold**2, 3, padding=1)
         _start_at_zero(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 2C, H, W) de x (B, C, H, W), com H = W = 7·fold."""
+        """(B, n_out, H, W) de x (B, n_in, H, W), com H = W = 7·fold."""
         h = self.stem(F.pixel_unshuffle(x, self.fold)) + self.place  # (B, hidden, 7, 7)
         h = h + self.block(h)
         return F.pixel_shuffle(self.head(F.relu(h)), self.fold)
@@ -496,8 +590,10 @@ class RealNVP(nn.Module):
         return cls(layers, (dim,))
 
     @classmethod
-    def for_images(cls, *, hidden_channels: int = 64, n_fine: int = 1, n_coarse: int = 2) -> RealNVP:
-        """Fluxo de duas escalas para imagens (B, 1, 28, 28) em [-1, 1], de 256 tons.
+    def for_images(
+        cls, *, hidden_channels: int = 64, n_fine: int = 1, n_coarse: int = 1, n_components: int = 4
+    ) -> RealNVP:
+        """Fluxo de duas escalas para imagens (B, 1, 28, 28) em [-1, 1], de 256 tons, com acoplamentos de mistura.
 
         Em 4×14×14 os acoplamentos separam os pixels em xadrez, em linhas e em colunas; metade dos canais fica pronta
         ali, e a outra metade segue em 8×7×7.
@@ -506,29 +602,33 @@ class RealNVP(nn.Module):
             hidden_channels: canais por dentro de cada rede.
             n_fine: vezes que o trio xadrez, linhas, colunas se repete.
             n_coarse: pares de acoplamentos em 8×7×7.
+            n_components: parcelas da mistura de cada acoplamento.
 
         Raises:
             ValueError: algum deles é menor que 1.
         """
-        for name, value in (("hidden_channels", hidden_channels), ("n_fine", n_fine), ("n_coarse", n_coarse)):
+        sizes = {"hidden_channels": hidden_channels, "n_fine": n_fine, "n_coarse": n_coarse}
+        for name, value in {**sizes, "n_components": n_components}.items():
             runtime.require(isinstance(value, int) and value >= 1, f"{name}: veio {value!r}; esperava um inteiro ≥ 1")
 
-        def pair(mask: Tensor, fold: int) -> list[nn.Module]:
-            channels = len(mask)
-            return [
-                AffineCoupling(half, ConvConditioner(channels, hidden_channels, fold=fold)) for half in (mask, 1 - mask)
-            ]
+        def pair(order: Sequence[int], fold: int) -> list[nn.Module]:
+            # Posta a metade que se vê na frente, um acoplamento; trocadas as metades, outro; e tudo volta ao lugar.
+            half = len(order) // 2
+            layers: list[nn.Module] = [Permutation(order)]
+            for _ in range(2):
+                network = ConvConditioner(half, (3 * n_components + 2) * half, hidden_channels, fold=fold)
+                swap = Permutation([*range(half, 2 * half), *range(half)])
+                layers += [MixtureCoupling(2 * half, network, n_components=n_components), swap]
+            return [*layers, Permutation([order.index(i) for i in range(2 * half)])]
 
-        checkerboard = F.pixel_unshuffle(checkerboard_mask(28, 28).unsqueeze(0), 2).squeeze(0)  # (4, 14, 14)
-        rows = channel_mask(4, 2)
-        swap = Permutation([0, 2, 1, 3])  # depois dela, a primeira metade dos canais são as colunas pares
+        # Num quadrado 2×2 dobrado os canais são ↖ ↗ ↙ ↘: a diagonal é o xadrez; ↖ ↗, uma linha; ↖ ↙, uma coluna.
         fine: list[nn.Module] = []
         for _ in range(n_fine):
-            fine += [*pair(checkerboard, 2), *pair(rows, 2), swap, *pair(rows, 2), swap]
+            for order in ([0, 3, 1, 2], [0, 1, 2, 3], [0, 2, 1, 3]):
+                fine += pair(order, 2)
         coarse: list[nn.Module] = []
         for i in range(n_coarse):
-            order = torch.randperm(8, generator=torch.Generator().manual_seed(i)).tolist()
-            coarse += [Permutation(order), *pair(channel_mask(8, 2), 1)]
+            coarse += pair(torch.randperm(8, generator=torch.Generator().manual_seed(i)).tolist(), 1)
         std, alpha = 1 / 6, 0.002
         # Alpha da ordem de meio tom: o logit estica o preto e o branco, onde está quase toda a imagem. As parcelas das
         # pontas começam sobre eles, com a largura que dá ao seu ruído o desvio 1; as do meio, largas, com os cinzas.

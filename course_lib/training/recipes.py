@@ -291,7 +291,7 @@ RECIPES = {
             name="flows",
             title="Fluxo normalizante",
             batch_size=128,
-            scales={"rapido": Scale(1, 2_000), "padrao": Scale(12), "completo": Scale(200)},
+            scales={"rapido": Scale(1, 2_000), "padrao": Scale(8), "completo": Scale(200)},
             build=_build_flows,
             sampler=lambda step: step.model,
         ),

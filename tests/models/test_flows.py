@@ -18,6 +18,7 @@ from course_lib.models.flows import (
     FactorOut,
     Logit,
     MixtureCDF,
+    MixtureCoupling,
     Permutation,
     RealNVP,
     Squeeze,
@@ -45,12 +46,19 @@ def coupling(mask):
     )
 
 
+def mixture_coupling(channels, n_components=3):
+    half = channels // 2
+    network = nn.Sequential(nn.Conv2d(half, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, (3 * n_components + 2) * half, 1))
+    return MixtureCoupling(channels, network, n_components=n_components)
+
+
 HALF = channel_mask(2, 2)
 LAYERS = {
     "logit": (lambda: Logit(0.05), (2, 4, 4)),
     "curva": (lambda: MixtureCDF((2, 4, 4), (-4.0, 0.0, 4.0), (0.5, 2.0, 1.0)), (2, 4, 4)),
     "acoplamento por canais": (lambda: coupling(HALF), (2, 4, 4)),
     "acoplamento em xadrez": (lambda: coupling(1 - checkerboard_mask(4, 4)), (1, 4, 4)),
+    "acoplamento de mistura": (lambda: mixture_coupling(4), (4, 2, 2)),
     "permutação": (lambda: Permutation([2, 0, 3, 1]), (4, 2, 2)),
     "dobra": (lambda: Squeeze([coupling(channel_mask(4, 2))]), (1, 4, 4)),
     "escalas": (lambda: Squeeze([FactorOut([Squeeze([coupling(channel_mask(8, 2))])])]), (1, 4, 4)),
@@ -142,6 +150,48 @@ def test_coupling_scale_is_bounded_whatever_the_network_says():
         layer.network.weight.fill_(1e4)
     _, log_det = layer(torch.tensor([[3.0, 1.0], [-3.0, 1.0]]))
     torch.testing.assert_close(log_det, torch.tensor([1.5, -1.5]))
+
+
+def test_mixture_coupling_by_hand():
+    """Uma parcela só: a curva é uma reta de inclinação 1 / s + piso; depois, e^a e t, que a rede também diz."""
+
+    class Fixed(nn.Module):
+        def forward(self, known):
+            # Peso, média, log s, log da escala e deslocamento.
+            values = torch.tensor([7.0, 2.0, 0.0, 0.0, 5.0], dtype=known.dtype).view(1, 5, 1)
+            return values.expand(len(known), -1, -1).reshape(len(known), 5)
+
+    layer = MixtureCoupling(2, Fixed(), n_components=1)
+    y, log_det = layer(torch.tensor([[9.0, 3.0]], dtype=torch.float64))
+    assert y.tolist()[0] == pytest.approx([9, (3 - 2) / 1 + 0.05 * 3 + 5])
+    assert log_det.item() == pytest.approx(math.log(1.05))
+
+
+def test_mixture_coupling_models_two_peaks_where_an_affine_one_cannot():
+    """x_b é -2 ou 2, dado x_a: a melhor normal perde, em média, muito mais que a mistura."""
+    torch.manual_seed(0)
+
+    def sample(n):
+        known = torch.randn(n, 1)
+        return torch.cat([known, torch.sign(torch.randn(n, 1)) * 2 + 0.2 * torch.randn(n, 1)], dim=1)
+
+    found = {}
+    for name, layer in {
+        "afim": AffineCoupling(channel_mask(2), nn.Linear(2, 4)),
+        "mistura": MixtureCoupling(2, nn.Linear(1, 14)),
+    }.items():
+        model = RealNVP([layer], (2,))
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
+        for _ in range(300):
+            loss = -model.log_prob(sample(256)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        found[name] = loss.item()
+    # Entropia exata de x_b: log 2 + entropia da normal de desvio 0,2; a melhor normal tem a entropia de desvio ~2.
+    exact = 0.5 * math.log(2 * math.pi * math.e) + math.log(2) + 0.5 * math.log(2 * math.pi * math.e * 0.04)
+    assert found["afim"] > exact + 1.2
+    assert found["mistura"] < exact + 0.3
 
 
 def test_masks():
@@ -398,6 +448,10 @@ def test_likelihood_outside_the_support_is_refused(batch):
         (lambda: AffineCoupling(torch.tensor([0.5, 1.0]), nn.Linear(2, 4)), "mask: esperava zeros e uns"),
         (lambda: AffineCoupling(channel_mask(2), nn.Linear(2, 4), max_log_scale=0.0), "max_log_scale: veio 0.0"),
         (lambda: AffineCoupling(channel_mask(2), nn.Linear(2, 4), max_log_scale=math.inf), "max_log_scale: veio inf"),
+        (lambda: MixtureCoupling(3, nn.Identity()), "n: veio 3; esperava um número par"),
+        (lambda: MixtureCoupling(4, nn.Identity(), n_components=0), "n_components: veio 0"),
+        (lambda: MixtureCoupling(4, nn.Identity(), max_log_scale=math.inf), "max_log_scale: veio inf"),
+        (lambda: RealNVP.for_images(n_components=0), "n_components: veio 0"),
         (lambda: Permutation([0, 0, 1]), r"order: veio \[0, 0, 1\]; esperava cada número de 0 a 2"),
         (lambda: Permutation([1, 2]), "order: veio"),
         (lambda: Permutation([0, 1])(torch.zeros(1, 3)), r"forma \(1, 3\); esperava \(B, 2, …\)"),
@@ -429,7 +483,7 @@ def test_another_type_is_refused():
 
 
 def test_conditioner_sees_the_whole_digit():
-    network = shaken(ConvConditioner(4, 8, fold=2), 0.1).double()
+    network = shaken(ConvConditioner(4, 8, 8, fold=2), 0.1).double()
     x = torch.randn(1, 4, 14, 14, dtype=torch.float64, requires_grad=True)
     network(x)[0, 0, 7, 7].backward()
     assert (x.grad[0].abs().sum(0) > 0).all()
