@@ -56,7 +56,7 @@ class ResnetGenerator(nn.Module):
     """
 
     def __init__(
-        self, image_channels: int = 1, width: int = 32, *, fold: int = 2, n_downs: int = 0, n_blocks: int = 4
+        self, image_channels: int = 1, width: int = 64, *, fold: int = 4, n_downs: int = 0, n_blocks: int = 3
     ) -> None:
         super().__init__()
         for name, size in (("image_channels", image_channels), ("width", width), ("fold", fold)):
