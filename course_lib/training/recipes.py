@@ -291,7 +291,7 @@ RECIPES = {
         Recipe(
             name="cyclegan",
             title="CycleGAN",
-            batch_size=16,
+            batch_size=8,
             scales={"rapido": Scale(1, 128), "padrao": Scale(4), "completo": Scale(40)},
             build=_build_cyclegan,
             batches=_digit_domains,
