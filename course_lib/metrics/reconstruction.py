@@ -62,9 +62,12 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
 
 
 def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
-    r"""Semelhança estrutural (SSIM) por imagem: médias, contrastes e correlação locais, numa janela gaussiana 11×11.
+    r"""Semelhança estrutural (SSIM) por imagem: médias, contrastes e correlação locais.
 
     .. math:: \frac{(2\mu_a\mu_b + c_1)(2\sigma_{ab} + c_2)}{(\mu_a^2 + \mu_b^2 + c_1)(\sigma_a^2 + \sigma_b^2 + c_2)}
+
+    As médias são pesadas por uma janela gaussiana 11×11, de desvio 1,5, com a borda refletida; a medida é a média sobre
+    todos os pixels, com :math:`c_1 = 0{,}02^2` e :math:`c_2 = 0{,}06^2`, que são os de pixels numa faixa de largura 2.
 
     Args:
         x_hat: (B, 1, 28, 28) em [-1, 1].

@@ -184,7 +184,8 @@ class ImagePool:
                 self.images.append(fake.clone())
                 shown.append(fake)
             elif swap:
-                shown.append(self.images[slot])
+                # Retomadas de um checkpoint, as guardadas vêm da CPU.
+                shown.append(self.images[slot].to(fake))
                 self.images[slot] = fake.clone()
             else:
                 shown.append(fake)

@@ -167,7 +167,7 @@ def _build_gan(total_steps: int) -> GANStep:
 
 
 def _build_cyclegan(total_steps: int) -> CycleGANStep:
-    return _cyclegan(ResnetGenerator, PatchDiscriminator, total_steps, gen_lr=1e-3, disc_lr=5e-4)
+    return _cyclegan(ResnetGenerator, PatchDiscriminator, total_steps, gen_lr=1.5e-3, disc_lr=5e-4)
 
 
 def _build_photos(total_steps: int) -> CycleGANStep:
@@ -292,7 +292,7 @@ RECIPES = {
             name="cyclegan",
             title="CycleGAN",
             batch_size=8,
-            scales={"rapido": Scale(1, 128), "padrao": Scale(4), "completo": Scale(40)},
+            scales={"rapido": Scale(1, 128), "padrao": Scale(3), "completo": Scale(30)},
             build=_build_cyclegan,
             batches=_digit_domains,
         ),

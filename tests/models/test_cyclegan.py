@@ -222,6 +222,13 @@ def test_pool_keeps_copies_without_gradient():
     assert values(torch.stack(pool.images)) == [0, 0]
 
 
+def test_old_images_follow_the_new_ones():
+    """Um checkpoint guarda as imagens na CPU; o treinamento retomado as quer onde (e no tipo em que) estão as novas."""
+    pool = ImagePool(3)
+    pool.load_state_dict({"capacity": 3, "images": numbered(0, 3)})
+    assert pool(numbered(10, 40).double()).dtype == torch.float64
+
+
 def test_pool_of_zero_shows_only_new_images():
     pool = ImagePool(0)
     for start in (0, 4):
