@@ -292,7 +292,7 @@ RECIPES = {
             name="cyclegan",
             title="CycleGAN",
             batch_size=8,
-            scales={"rapido": Scale(1, 128), "padrao": Scale(3), "completo": Scale(30)},
+            scales={"rapido": Scale(1, 256), "padrao": Scale(3), "completo": Scale(30)},
             build=_build_cyclegan,
             batches=_digit_domains,
         ),
