@@ -97,7 +97,7 @@ def every_family(train: ImageDataset, rounds: int) -> list[list[str]]:
     for name, recipe in RECIPES.items():
         with runtime.isolated_seed(SEED):
             step = recipe.build(1_000_000)
-        batch = next(iter(train.batches(recipe.batch_size, seed=SEED)))
+        batch = next(iter(recipe.batches(train, recipe.batch_size, seed=SEED)))
         whole, products = measure_step(name, step, batch, rounds)
         row = [name, str(recipe.batch_size), f"{1e3 * whole:.1f} ms", f"{products / whole:.0%}"]
         if recipe.sampler is None:

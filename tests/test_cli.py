@@ -6,10 +6,15 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from course_lib import __main__ as cli
 from course_lib import metrics
-from course_lib.data import load_embedded_digits
+from course_lib.data import hollow, load_embedded_digits
+from course_lib.data.photos import read_photo, to_image, to_signed
+from course_lib.models.cyclegan import PatchDiscriminator, ResnetGenerator
+from course_lib.training import recipes
 from course_lib.weights import load_trained
 
 
@@ -110,3 +115,126 @@ def test_help_is_in_portuguese_and_needs_no_data():
     assert "uso:" in result.stdout
     assert "opções:" in result.stdout
     assert "show this help" not in result.stdout
+
+
+# --- a tradução ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cyclegan(tmp_path, monkeypatch):
+    """Pesos de uma CycleGAN mal treinada, e uma pasta com três dígitos, um deles grande e colorido."""
+    monkeypatch.setitem(recipes.RECIPES, "cyclegan", _smaller(recipes.RECIPES["cyclegan"], fold=4, n_downs=0))
+    assert cli.main(["treinar", "cyclegan", "--saida", "pesos"]) == 0
+    digits = load_embedded_digits("test").images
+    (tmp_path / "fotos").mkdir()
+    for index in range(2):
+        to_image(digits[index]).save(tmp_path / "fotos" / f"{index}.png")
+    to_image(digits[2]).resize((90, 70)).convert("RGB").save(tmp_path / "fotos" / "grande.jpg")
+    return tmp_path / "pesos"
+
+
+def _smaller(recipe, *, channels=1, **generator):
+    """A mesma receita, com redes que treinam num instante."""
+
+    def build(total_steps):
+        gen = lambda: ResnetGenerator(channels, 4, n_blocks=1, **generator)  # noqa: E731
+        disc = lambda: PatchDiscriminator(channels, 4)  # noqa: E731
+        return recipes._cyclegan(gen, disc, total_steps, gen_lr=1e-3, disc_lr=1e-3)
+
+    return recipes.Recipe(**{**vars(recipe), "build": build})
+
+
+@pytest.mark.parametrize(("direction", "name"), [("xy", "gen_xy"), ("yx", "gen_yx")])
+def test_translate_a_folder(cyclegan, tmp_path, capsys, direction, name):
+    arguments = ["traduzir", "cyclegan", "--entrada", "fotos", "--saida", "nova/pasta", "--pesos", "pesos"]
+    assert cli.main([*arguments, "--sentido", direction]) == 0
+    out = capsys.readouterr().out
+    assert "3 imagens de fotos traduzidas" in out
+    assert "dígitos embutidos" in out
+    assert sorted(path.name for path in (tmp_path / "nova" / "pasta").iterdir()) == ["0.png", "1.png", "grande.png"]
+    generator = getattr(load_trained(cyclegan, "cyclegan")[0], name)
+    for index, x in enumerate(load_embedded_digits("test").images[:2]):
+        with Image.open(tmp_path / "nova" / "pasta" / f"{index}.png") as file:
+            assert file.mode == "L"
+            found = np.asarray(file)
+        with torch.no_grad():
+            np.testing.assert_array_equal(found, np.asarray(to_image(generator(x[None])[0])))
+
+
+def test_translate_goes_from_x_to_y_by_default(cyclegan, tmp_path):
+    base = ["traduzir", "cyclegan", "--entrada", "fotos", "--pesos", "pesos"]
+    for folder, direction in (("a", []), ("b", ["--sentido", "xy"]), ("c", ["--sentido", "yx"])):
+        assert cli.main([*base, "--saida", folder, *direction]) == 0
+    a, b, c = ((tmp_path / folder / "0.png").read_bytes() for folder in "abc")
+    assert a == b != c
+
+
+def test_translation_that_cannot_be_done_is_said_in_one_line(cyclegan, tmp_path, capsys):
+    (tmp_path / "vazia").mkdir()
+    (tmp_path / "arquivo").write_text("não sou pasta")
+
+    def fails(*arguments) -> str:
+        assert cli.main(["traduzir", "cyclegan", "--pesos", "pesos", *arguments]) == 1
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        return error
+
+    assert "a pasta não tem imagens" in fails("--entrada", "vazia", "--saida", "s")
+    assert "não achei esta pasta" in fails("--entrada", "nenhuma", "--saida", "s")
+    assert "é a de entrada" in fails("--entrada", "fotos", "--saida", "./fotos")
+    assert "não consegui" in fails("--entrada", "fotos", "--saida", "arquivo/s")
+    (tmp_path / "fotos" / "ruim.png").write_bytes(b"nada")
+    assert "ruim.png: não é uma imagem" in fails("--entrada", "fotos", "--saida", "s")
+    (tmp_path / "fotos" / "grande.png").write_bytes(b"nada")
+    assert "dariam o mesmo grande.png" in fails("--entrada", "fotos", "--saida", "s")
+
+
+def test_the_card_of_the_translation_carries_the_pairs(cyclegan):
+    step, card = load_trained(cyclegan, "cyclegan")
+    test = load_embedded_digits("test").take(256).images
+    with torch.no_grad():
+        expected = metrics.ssim(step.gen_xy(test), hollow(test)).mean().item()
+    assert card["metricas"]["SSIM de X→Y com o par de teste"] == pytest.approx(expected, rel=1e-3)
+    assert card["dados"]["forma"] == [1, 28, 28]
+
+
+def test_two_folders_of_photos_train_and_translate(tmp_path, monkeypatch, capsys):
+    small = _smaller(recipes.PHOTO_RECIPE, channels=3, fold=1, n_downs=1)
+    for module in (recipes, cli):
+        monkeypatch.setattr(module, "PHOTO_RECIPE", small)
+    for name, color, n in (("x", "red", 3), ("y", "blue", 2)):
+        (tmp_path / name).mkdir()
+        for index in range(n):
+            Image.new("RGB", (30 + 9 * index, 50), color).save(tmp_path / name / f"{index}.png")
+    arguments = ["treinar", "cyclegan", "--dominio-x", "x", "--dominio-y", "y", "--tamanho", "16", "--saida", "pesos"]
+    assert cli.main(arguments) == 0
+    assert "fotos (X: x, 3; Y: y, 2)" in capsys.readouterr().out
+    step, card = load_trained(tmp_path / "pesos", "cyclegan_photos")
+    assert card["dados"]["forma"] == [3, 16, 16]
+    assert card["dados"]["imagens"] == 5
+    assert cli.main(["traduzir", "cyclegan_photos", "--entrada", "x", "--saida", "s", "--pesos", "pesos"]) == 0
+    x = to_signed(read_photo(tmp_path / "x" / "1.png", 16))
+    with torch.no_grad():
+        expected = np.asarray(to_image(step.gen_xy(x[None])[0]))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "s" / "1.png")), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cyclegan", "--dominio-x", "a"], "faltou uma das pastas"),
+        (["cyclegan", "--dominio-y", "a"], "faltou uma das pastas"),
+        (["vae", "--dominio-x", "a", "--dominio-y", "b"], "são da cyclegan; vae treina com o MNIST"),
+        (["cyclegan", "--tamanho", "64"], "--tamanho é o lado das fotos"),
+        (["cyclegan", "--dominio-x", "a", "--dominio-y", "b"], "a: não achei esta pasta"),
+        (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "20"], "múltiplo de 8"),
+    ],
+)
+def test_bad_folders_of_photos(arguments, message, capsys):
+    assert cli.main(["treinar", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_photos_need_the_recipe_of_photos():
+    with pytest.raises(ValueError, match="cyclegan_photos: veio ImageDataset; esperava PhotoDomains"):
+        recipes.train("cyclegan_photos", profile="rapido", progress=False)

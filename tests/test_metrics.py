@@ -39,6 +39,28 @@ def test_psnr_of_a_known_error():
     assert metrics.psnr(x, x).isinf().all()
 
 
+def test_ssim_against_its_formula(digits):
+    """Wang et al. (2004): janela gaussiana 11×11 de desvio 1,5, borda refletida e pixels numa faixa de 2."""
+    x = digits[:4].double()
+    torch.manual_seed(0)
+    x_hat = (x + 0.3 * torch.randn_like(x)).clamp(-1, 1)
+    g = torch.exp(-0.5 * (torch.arange(-5, 6, dtype=torch.float64) / 1.5) ** 2)
+    window = (g[:, None] * g / g.sum() ** 2)[None, None]
+
+    def mean(value: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(nn.functional.pad(value, (5, 5, 5, 5), mode="reflect"), window)
+
+    mu_a, mu_b = mean(x_hat), mean(x)
+    var_a, var_b, cov = mean(x_hat**2) - mu_a**2, mean(x**2) - mu_b**2, mean(x_hat * x) - mu_a * mu_b
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    numerator = (2 * mu_a * mu_b + c1) * (2 * cov + c2)
+    expected = (numerator / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))).mean((1, 2, 3))
+    torch.testing.assert_close(metrics.ssim(x_hat, x), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(metrics.ssim(x, x), torch.ones(4, dtype=torch.float64))
+    # Dígitos diferentes só se parecem no fundo.
+    assert (metrics.ssim(x.roll(1, 0), x) < 0.8).all()
+
+
 def test_pca_is_orthonormal_and_reconstructs_with_all_components(digits):
     pca = metrics.PCA.fit(digits, 20)
     torch.testing.assert_close(pca.components @ pca.components.T, torch.eye(20), rtol=0, atol=1e-5)
@@ -157,6 +179,7 @@ def test_measures_do_not_disturb_the_global_generator(digits):
     ("call", "message"),
     [
         (lambda x: metrics.squared_error(x[:2], x), "esperava a mesma"),
+        (lambda x: metrics.ssim(x[:2], x), "esperava a mesma"),
         (lambda x: metrics.psnr(x.flatten(1), x.flatten(1)), r"esperava \(B, 1, 28, 28\)"),
         (lambda x: metrics.PCA.fit(x, 0), "inteiro de 1 a 784"),
         (lambda x: metrics.PCA.fit(x, 785), "inteiro de 1 a 784"),

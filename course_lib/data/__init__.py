@@ -1,6 +1,23 @@
-"""Dados do curso: imagens (MNIST e os dígitos embutidos), densidades no plano, e os lotes do laço de treinamento."""
+"""Dados do curso: imagens (MNIST e os dígitos embutidos), densidades no plano, domínios sem pares, e os seus lotes."""
 
 from course_lib.data.images import Batch, Batches, DataError, ImageDataset, load_embedded_digits, load_mnist
+from course_lib.data.photos import PhotoDomains
 from course_lib.data.toy import Toy
+from course_lib.data.unpaired import UnpairedBatch, UnpairedBatches, UnpairedDataset, hollow, restyle, split_domains
 
-__all__ = ["Batch", "Batches", "DataError", "ImageDataset", "Toy", "load_embedded_digits", "load_mnist"]
+__all__ = [
+    "Batch",
+    "Batches",
+    "DataError",
+    "ImageDataset",
+    "PhotoDomains",
+    "Toy",
+    "UnpairedBatch",
+    "UnpairedBatches",
+    "UnpairedDataset",
+    "hollow",
+    "load_embedded_digits",
+    "load_mnist",
+    "restyle",
+    "split_domains",
+]

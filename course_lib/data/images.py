@@ -96,6 +96,15 @@ class ImageDataset:
         """Se as imagens são o MNIST verdadeiro (e não os dígitos embutidos ou as de um aluno)."""
         return self.name.startswith("MNIST")
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Forma de cada imagem."""
+        return tuple(self.images.shape[1:])
+
+    def sha256(self) -> str:
+        """SHA-256 dos pixels: o cartão de um modelo diz com que dados ele foi treinado."""
+        return hashlib.sha256(self.images.cpu().numpy()).hexdigest()
+
     def to(self, device: torch.device | str) -> ImageDataset:
         """O mesmo conjunto no dispositivo pedido."""
         return ImageDataset(self.images.to(device), self.labels.to(device), self.name)

@@ -1,7 +1,7 @@
 """Com o que toda família é medida. Cada função diz a unidade do que devolve."""
 
 from course_lib.metrics.likelihood import binarize, elbo_terms, vae_nll
-from course_lib.metrics.reconstruction import PCA, psnr, reconstruction_error, squared_error
+from course_lib.metrics.reconstruction import PCA, psnr, reconstruction_error, squared_error, ssim
 from course_lib.metrics.report import expect_range, parameter_count
 from course_lib.metrics.samples import Judge, SampleReport
 
@@ -16,5 +16,6 @@ __all__ = [
     "psnr",
     "reconstruction_error",
     "squared_error",
+    "ssim",
     "vae_nll",
 ]

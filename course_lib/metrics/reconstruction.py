@@ -61,6 +61,33 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
     return -10 * torch.log10(squared_error(x_hat, x) / x[0].numel())
 
 
+def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
+    r"""Semelhança estrutural (SSIM) por imagem: médias, contrastes e correlação locais.
+
+    .. math:: \frac{(2\mu_a\mu_b + c_1)(2\sigma_{ab} + c_2)}{(\mu_a^2 + \mu_b^2 + c_1)(\sigma_a^2 + \sigma_b^2 + c_2)}
+
+    As médias são pesadas por uma janela gaussiana 11×11, de desvio 1,5, com a borda refletida; a medida é a média sobre
+    todos os pixels, com :math:`c_1 = 0{,}02^2` e :math:`c_2 = 0{,}06^2`, que são os de pixels numa faixa de largura 2.
+
+    Args:
+        x_hat: (B, 1, 28, 28) em [-1, 1].
+        x: (B, 1, 28, 28) em [-1, 1].
+
+    Returns:
+        (B,); 1 só onde as imagens são iguais.
+
+    Raises:
+        ValueError: as formas diferem.
+
+    Referência:
+        Wang et al. (2004), *Image quality assessment: from error visibility to structural similarity*, equação 13.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    _require_same_images(x_hat, x)
+    return structural_similarity_index_measure(x_hat, x, data_range=2.0, reduction="none")
+
+
 @dataclass(frozen=True)
 class PCA:
     """Componentes principais de um conjunto de imagens: o autoencoder linear ótimo.

@@ -17,8 +17,9 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from course_lib import runtime
-from course_lib.data import Batches, ImageDataset, load_mnist
+from course_lib.data import Batches, ImageDataset, PhotoDomains, UnpairedBatches, load_mnist, split_domains
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
+from course_lib.models.cyclegan import CycleGANStep, LinearDecay, PatchDiscriminator, ResnetGenerator
 from course_lib.models.denoising import ConvDenoiser, denoising_objective
 from course_lib.models.diffusion import Diffusion, diffusion_objective
 from course_lib.models.flow_matching import FlowMatching, flow_matching_objective
@@ -43,6 +44,10 @@ class Scale:
     images: int | None = None
 
 
+def _own_batches(dataset: Any, batch_size: int, *, seed: int) -> Any:
+    return dataset.batches(batch_size, seed=seed)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Como treinar e amostrar uma família.
@@ -53,6 +58,7 @@ class Recipe:
         batch_size: imagens por lote.
         scales: o que cada perfil quer dizer para esta família.
         build: ``build(total_steps) -> passo``, com redes e otimizadores novos, na CPU.
+        batches: ``batches(dados, batch_size, seed=)``, os lotes do laço; sem ela, os do próprio conjunto.
         sampler: do passo, a rede que tem ``sample(n)``; ``None`` se o modelo não gera imagens.
         average: decaimento da média móvel dos pesos da rede que amostra; no fim do treino ela toma o lugar deles.
         prepare: o que treinar antes, a partir do passo e dos lotes (as camadas de uma pilha); devolve os históricos.
@@ -64,6 +70,7 @@ class Recipe:
     batch_size: int
     scales: Mapping[str, Scale]
     build: Callable[[int], Any]
+    batches: Callable[..., Any] = _own_batches
     sampler: Callable[[Any], nn.Module] | None = None
     average: float | None = None
     prepare: Callable[..., list[History]] | None = None
@@ -77,7 +84,7 @@ class Trained:
     recipe: Recipe
     step: Any
     history: History
-    dataset: ImageDataset
+    dataset: ImageDataset | PhotoDomains
     pretraining: list[History] = field(default_factory=list)
 
 
@@ -170,6 +177,41 @@ def _build_stylegan(total_steps: int) -> StyleGANStep:
 def _measure_style_mean(step: StyleGANStep, dataset: ImageDataset) -> None:
     with runtime.isolated_seed(0):
         step.gen.measure_w_mean()
+
+
+def _build_cyclegan(total_steps: int) -> CycleGANStep:
+    return _cyclegan(ResnetGenerator, PatchDiscriminator, total_steps, gen_lr=1.5e-3, disc_lr=5e-4)
+
+
+def _build_photos(total_steps: int) -> CycleGANStep:
+    # As redes e a taxa do artigo, para fotos de 256×256.
+    gen = partial(ResnetGenerator, 3, 64, fold=1, n_downs=2, n_blocks=9)
+    return _cyclegan(gen, partial(PatchDiscriminator, 3, 64, n_downs=3), total_steps, gen_lr=2e-4, disc_lr=2e-4)
+
+
+def _cyclegan(
+    gen: Callable[[], nn.Module], disc: Callable[[], nn.Module], total_steps: int, *, gen_lr: float, disc_lr: float
+) -> CycleGANStep:
+    gen_xy, gen_yx, disc_x, disc_y = gen(), gen(), disc(), disc()
+    betas = (0.5, 0.999)
+    gen_optimizer = _adam(nn.ModuleList([gen_xy, gen_yx]), gen_lr, betas=betas)
+    disc_optimizer = _adam(nn.ModuleList([disc_x, disc_y]), disc_lr, betas=betas)
+    schedules = LinearDecay(gen_optimizer, total_steps), LinearDecay(disc_optimizer, total_steps)
+    return CycleGANStep(
+        gen_xy, gen_yx, disc_x, disc_y, gen_optimizer, disc_optimizer, schedules, autocast=runtime.fast_dtype()
+    )
+
+
+def _digit_domains(dataset: ImageDataset, batch_size: int, *, seed: int) -> UnpairedBatches:
+    return split_domains(dataset).batches(batch_size, seed=seed)
+
+
+def _photo_domains(dataset: Any, batch_size: int, *, seed: int) -> UnpairedBatches:
+    runtime.require(
+        isinstance(dataset, PhotoDomains),
+        f"cyclegan_photos: veio {type(dataset).__name__}; esperava PhotoDomains, duas pastas de fotos",
+    )
+    return dataset.batches(batch_size, seed=seed)
 
 
 def _build_judge(total_steps: int) -> ObjectiveStep:
@@ -270,6 +312,14 @@ RECIPES = {
             finish=_measure_style_mean,
         ),
         Recipe(
+            name="cyclegan",
+            title="CycleGAN",
+            batch_size=8,
+            scales={"rapido": Scale(1, 256), "padrao": Scale(3), "completo": Scale(30)},
+            build=_build_cyclegan,
+            batches=_digit_domains,
+        ),
+        Recipe(
             name="diffusion",
             title="Difusão",
             batch_size=128,
@@ -306,12 +356,25 @@ RECIPES = {
 }
 
 
+# Fora da lista porque não se treina com o MNIST: pede duas pastas de fotos.
+PHOTO_RECIPE = Recipe(
+    name="cyclegan_photos",
+    title="CycleGAN de fotos",
+    batch_size=1,
+    scales={"rapido": Scale(1), "padrao": Scale(20), "completo": Scale(200)},
+    build=_build_photos,
+    batches=_photo_domains,
+)
+
+
 def get_recipe(name: str) -> Recipe:
-    """A receita da família ``name``.
+    """A receita da família ``name``: uma de :data:`RECIPES`, ou a de fotos.
 
     Raises:
         ValueError: não há família com esse nome.
     """
+    if name == PHOTO_RECIPE.name:
+        return PHOTO_RECIPE
     runtime.require(name in RECIPES, f"modelo desconhecido: {name!r}; os modelos são {', '.join(RECIPES)}")
     return RECIPES[name]
 
@@ -326,17 +389,17 @@ def train(
     *,
     profile: str | None = None,
     seed: int = 0,
-    dataset: ImageDataset | None = None,
+    dataset: ImageDataset | PhotoDomains | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Trained:
     """Treina a família ``name`` pela sua receita.
 
     Args:
-        name: chave de :data:`RECIPES`.
+        name: chave de :data:`RECIPES`, ou ``"cyclegan_photos"``.
         profile: ``rapido``, ``padrao`` ou ``completo``; o de ``CURSO_PERFIL`` quando falta.
         seed: semente dos pesos iniciais e do treinamento.
-        dataset: dados de treino; o MNIST quando faltam.
+        dataset: dados de treino; o MNIST quando faltam (a receita de fotos pede as suas).
         checkpoint: arquivo de retomada (veja :func:`~course_lib.training.fit`).
         progress: se há barra de progresso.
 
@@ -349,7 +412,7 @@ def train(
     if scale.images is not None:
         dataset = dataset.take(scale.images, seed=seed)
     dataset = dataset.to(runtime.device())
-    batches = dataset.batches(recipe.batch_size, seed=seed)
+    batches = recipe.batches(dataset, recipe.batch_size, seed=seed)
     with runtime.isolated_seed(seed):
         step = recipe.build(scale.epochs * len(batches))
     for network in networks(step).values():

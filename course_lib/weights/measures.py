@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from course_lib import metrics, runtime
-from course_lib.data import ImageDataset
+from course_lib.data import ImageDataset, restyle
 from course_lib.models.denoising import gaussian_noise
 from course_lib.models.flows import bits_per_dim
 from course_lib.training.recipes import get_recipe
@@ -95,11 +95,36 @@ def _accuracy(step: Any, test: ImageDataset) -> dict[str, float]:
     return {"acerto no teste": right / len(test)}
 
 
+@torch.no_grad()
+def _translation(step: Any, test: ImageDataset) -> dict[str, float]:
+    """Os pares que o treino nunca viu dizem quão certa é a tradução; o juiz, se o dígito sobreviveu a ela."""
+    x, y = test.images.to(runtime.device()), restyle(test).images.to(runtime.device())
+    fake_y, fake_x = _in_chunks(step.gen_xy, x), _in_chunks(step.gen_yx, y)
+    cycled_x = _in_chunks(step.gen_yx, fake_y)
+    found = {
+        "SSIM de X→Y com o par de teste": metrics.ssim(fake_y, y).mean().item(),
+        "SSIM de Y→X com o par de teste": metrics.ssim(fake_x, x).mean().item(),
+        "SSIM da volta X→Y→X": metrics.ssim(cycled_x, x).mean().item(),
+    }
+    if test.is_mnist:
+        judge = load_judge(test)
+        labels = test.labels.to(runtime.device())
+        kept = judge.labels(cycled_x) == judge.labels(x)
+        found["mesmo dígito depois de X→Y→X, pelo juiz"] = kept.float().mean().item()
+        found["dígito certo depois de Y→X, pelo juiz"] = (judge.labels(fake_x) == labels).float().mean().item()
+    return found
+
+
+def _in_chunks(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    return torch.cat([network(chunk) for chunk in images.split(SAMPLES_AT_ONCE)])
+
+
 MEASURES: dict[str, Callable[[Any, ImageDataset], dict[str, float]]] = {
     "autoencoder": _reconstruction,
     "denoising": _psnr_gain,
     "stacked": _reconstruction,
     "vae": _elbo,
+    "cyclegan": _translation,
     "vae_binary": _binary_nll,
     "flows": _bits_per_dim,
     "judge": _accuracy,

@@ -58,7 +58,8 @@ def save_trained(
         "dados": {
             "nome": trained.dataset.name,
             "imagens": len(trained.dataset),
-            "sha256": hashlib.sha256(trained.dataset.images.cpu().numpy()).hexdigest(),
+            "forma": list(trained.dataset.shape),
+            "sha256": trained.dataset.sha256(),
         },
         "parametros": {
             part: sum(p.numel() for p in network.parameters()) for part, network in networks(trained.step).items()

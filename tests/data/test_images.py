@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,13 @@ def test_embedded_digits_are_the_originals_enlarged_and_upright():
 def test_embedded_digits_never_ask_the_network(network):
     load_embedded_digits("train")
     assert network == []
+
+
+def test_dataset_says_its_shape_and_the_hash_of_its_pixels():
+    dataset = numbered(3)
+    assert dataset.shape == (1, 28, 28)
+    assert dataset.sha256() == hashlib.sha256(dataset.images.numpy().tobytes()).hexdigest()
+    assert dataset.take(2).sha256() != dataset.sha256()
 
 
 @pytest.mark.parametrize("split", ["treino", "valid", "", None, 0])

@@ -10,6 +10,8 @@ import zipfile
 import pytest
 import torch
 
+from course_lib.data import split_domains
+from course_lib.models.cyclegan import CycleGANStep, ImagePool, LinearDecay, PatchDiscriminator, ResnetGenerator
 from course_lib.models.gan import Discriminator, GANStep, Generator
 from course_lib.models.vae import VAE, gaussian_objective
 from course_lib.training import EMA, ObjectiveStep, fit
@@ -36,6 +38,16 @@ def gan_step() -> GANStep:
     torch.manual_seed(0)
     gen, disc = Generator(hidden_dim=8), Discriminator(hidden_dim=8)
     return GANStep(gen, disc, torch.optim.Adam(gen.parameters()), torch.optim.Adam(disc.parameters()))
+
+
+def cyclegan_step(total_steps: int = 24) -> CycleGANStep:
+    torch.manual_seed(0)
+    gens = [ResnetGenerator(width=4, n_blocks=1) for _ in range(2)]
+    discs = [PatchDiscriminator(width=4) for _ in range(2)]
+    optimizers = [torch.optim.Adam(torch.nn.ModuleList(pair).parameters(), lr=1e-2) for pair in (gens, discs)]
+    # 8 imagens: o reservatório enche na segunda volta e daí em diante troca.
+    schedules = tuple(LinearDecay(optimizer, total_steps) for optimizer in optimizers)
+    return CycleGANStep(*gens, *discs, *optimizers, schedules, pool_size=8)
 
 
 def everything(step) -> dict[str, torch.Tensor]:
@@ -95,6 +107,39 @@ def test_resumed_training_is_bit_identical(digits, tmp_path, build, at):
     history = quiet_fit(resumed, batches, epochs=4, checkpoint=path)
     assert history.epochs == expected.epochs
     assert same(everything(resumed), everything(whole))
+
+
+@pytest.mark.parametrize("at", [1, 7, 11, 23])
+def test_resumed_cyclegan_is_bit_identical_pool_included(digits, tmp_path, at):
+    """Seis lotes por época; as imagens guardadas para os discriminadores fazem parte do que se retoma."""
+    batches, path = split_domains(digits.take(48)).batches(4), tmp_path / "treino.pt"
+    whole = cyclegan_step()
+    expected = quiet_fit(whole, batches, epochs=4)
+    with pytest.raises(Stop):
+        quiet_fit(cyclegan_step(), batches, epochs=4, checkpoint=path, callbacks=[StopsAt(at)])
+    resumed = cyclegan_step()
+    history = quiet_fit(resumed, batches, epochs=4, checkpoint=path)
+    assert history.epochs == expected.epochs
+    assert same(everything(resumed), everything(whole))
+    assert everything(whole)["pool_x.images"].shape == (8, 1, 28, 28)
+
+
+def test_a_pool_left_behind_would_be_seen(digits, tmp_path, monkeypatch):
+    batches, path = split_domains(digits.take(48)).batches(4), tmp_path / "treino.pt"
+    whole = cyclegan_step()
+    quiet_fit(whole, batches, epochs=4)
+    quiet_fit(cyclegan_step(), batches, epochs=3, checkpoint=path)
+    monkeypatch.setattr(ImagePool, "load_state_dict", lambda self, state: None)
+    resumed = cyclegan_step()
+    quiet_fit(resumed, batches, epochs=4, checkpoint=path)
+    assert not torch.equal(everything(resumed)["disc_x.net.0.weight"], everything(whole)["disc_x.net.0.weight"])
+
+
+def test_a_linear_decay_of_another_length_is_refused(digits, tmp_path):
+    batches, path = split_domains(digits.take(16)).batches(4), tmp_path / "treino.pt"
+    quiet_fit(cyclegan_step(), batches, epochs=1, checkpoint=path)
+    with pytest.raises(CheckpointError, match="foi gravado para 24 passos ao todo; este treinamento tem 30"):
+        quiet_fit(cyclegan_step(30), batches, epochs=2, checkpoint=path)
 
 
 def test_resuming_ignores_the_initial_weights_and_the_global_generator(digits, tmp_path):

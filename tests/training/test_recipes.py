@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from course_lib import runtime
+from course_lib.data import split_domains
 from course_lib.training import recipes
 from course_lib.training.checkpoint import CheckpointError
 
@@ -43,7 +44,34 @@ def test_each_family_trains_and_samples(name, digits):
     assert trained.history.epochs != other.history.epochs
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+def test_cyclegan_trains_on_the_two_halves(digits, monkeypatch):
+    seen = []
+    real = recipes.fit
+    monkeypatch.setattr(
+        recipes, "fit", lambda step, batches, **options: seen.append(batches) or real(step, batches, **options)
+    )
+    trained = quick("cyclegan", digits)
+    assert same(state(trained), state(quick("cyclegan", digits)))
+    assert trained.recipe.sampler is None
+    assert trained.dataset.name == digits.name
+    domains = split_domains(trained.dataset)
+    assert len(seen) == 2
+    for batches in seen:
+        assert torch.equal(batches.x, domains.x.images)
+        assert torch.equal(batches.y, domains.y.images)
+    schedule = trained.step.gen_scheduler
+    assert schedule.last_epoch == schedule.total_steps == trained.step.disc_scheduler.last_epoch
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name != "cyclegan"])
+def test_every_other_family_keeps_the_batches_of_its_data(name, digits):
+    ours = recipes.RECIPES[name].batches(digits, 50, seed=3)
+    for found, expected in zip(ours, digits.batches(50, seed=3), strict=True):
+        assert torch.equal(found.x, expected.x)
+        assert torch.equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "cyclegan", "cyclegan_photos"])
 def test_every_profile_has_a_scale(name):
     scales = recipes.get_recipe(name).scales
     assert set(scales) == set(runtime.PROFILES)
