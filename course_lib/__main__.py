@@ -1,4 +1,4 @@
-"""Linha de comando: ``python -m course_lib treinar NOME`` e ``python -m course_lib amostrar NOME``."""
+"""Linha de comando: ``python -m course_lib`` ``treinar NOME``, ``amostrar NOME`` e ``corrigir EXERCICIO PASTA``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 
 from course_lib import runtime
 from course_lib.data import load_mnist
+from course_lib.grading import command
+from course_lib.grading.sandbox import SandboxError
 from course_lib.training.checkpoint import CheckpointError, write_atomically
 from course_lib.training.fit import NonFiniteLossError
 from course_lib.training.recipes import RECIPES, get_recipe, networks, train
@@ -101,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     """O analisador de argumentos, em português."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib",
-        description="Treina e amostra os modelos do curso.",
+        description="Treina e amostra os modelos do curso, e corrige os exercícios de uma turma.",
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
@@ -127,6 +129,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="onde estão os pesos (padrão: os que você treinou; na falta deles, os que vêm com o curso)",
     )
     sampling.add_argument("--semente", type=int, default=0, metavar="N", help="semente das amostras (padrão: 0)")
+
+    grading = commands.add_parser("corrigir", help="corrige as entregas de uma turma")
+    command.add_arguments(grading)
     return parser
 
 
@@ -138,6 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             profile = options.perfil or runtime.profile()
             folder = options.saida or models_folder()
             return train_command(options.nome, profile=profile, folder=folder, seed=options.semente)
+        if options.command == "corrigir":
+            return command.grade_command(options)
         return sample_command(
             options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
         )
@@ -147,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         detail = f"não consegui ler ou gravar {error.filename} ({error.strerror})" if system else str(error)
         print(f"erro: {detail}", file=sys.stderr)
         return 1
-    except (CheckpointError, NonFiniteLossError, ValueError, WeightsError) as error:
+    except (CheckpointError, NonFiniteLossError, SandboxError, ValueError, WeightsError) as error:
         print(f"erro: {error}", file=sys.stderr)
         return 1
 

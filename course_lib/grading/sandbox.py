@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -26,7 +27,7 @@ INSTALL = "instale o bubblewrap (no Debian e no Ubuntu: sudo apt-get install bub
 FIRST_USER, USERS = 61_000, 4_000
 
 _INSIDE = Path(__file__).parent / "inside"
-_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt")
+_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL", "SYS_RESOURCE", "SYS_CHROOT")
 
@@ -116,6 +117,13 @@ class Sandbox:
             # O processo que espera não respondeu: a caixa inteira vai embora, e a próxima entrega ganha outra.
             self.close()
 
+    def abandon(self) -> None:
+        """Mata a caixa a partir de outra linha de execução, para que quem a usa pare de esperar."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """Desfaz a caixa."""
         if self._channel is not None:
@@ -126,10 +134,8 @@ class Sandbox:
             self._control = None
         if self._process is not None:
             # O grupo inteiro: sem a caixa, os filhos do estudante não morrem com o pai.
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
 
@@ -235,14 +241,16 @@ def bubblewrap_command() -> list[str]:
     for folder in map(Path, _SYSTEM_FOLDERS):
         if folder.is_symlink():
             command += ["--symlink", os.readlink(folder), str(folder)]
-        elif folder.is_dir() and folder != Path("/opt"):
+        elif folder.is_dir():
             command += ["--ro-bind", str(folder), str(folder)]
         made.add(folder)
     for file in _SYSTEM_FILES:
         command += ["--ro-bind-try", file, file]
+    bound = [Path("/usr")]
     for folder in sorted(shown):
-        if not any(folder.is_relative_to(system) for system in map(Path, _SYSTEM_FOLDERS[:1])):
-            command += _parents(folder, made) + ["--ro-bind", str(folder), str(folder)]
+        if not any(map(folder.is_relative_to, bound)):
+            command += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+            bound.append(folder)
     # As definições dos exercícios, com as respostas de referência, somem atrás de uma pasta vazia.
     command += ["--size", "4096", "--tmpfs", str(package / "grading"), "--remount-ro", str(package / "grading")]
     command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
@@ -281,8 +289,10 @@ def _parents(folder: Path, made: set[Path]) -> list[str]:
 
 
 def _environment(home: str, *, isolated: bool) -> dict[str, str]:
-    path = "/correcao:/correcao/biblioteca" if isolated else os.pathsep.join(
-        [str(_INSIDE.parent), str(Path(course_lib.__file__).resolve().parents[1])]
+    path = (
+        "/correcao:/correcao/biblioteca"
+        if isolated
+        else os.pathsep.join([str(_INSIDE.parent), str(Path(course_lib.__file__).resolve().parents[1])])
     )
     return {
         "PYTHONPATH": path,

@@ -182,7 +182,9 @@ def _normalised(source: str) -> str:
     """O código sem comentários e com espaços uniformes; uma célula que não é Python fica só sem espaços."""
     skipped = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
     try:
-        tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in skipped]
+        tokens = [
+            token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in skipped
+        ]
     except (tokenize.TokenError, SyntaxError):
         return " ".join(source.split())
     marks = {tokenize.INDENT: "→", tokenize.DEDENT: "←", tokenize.NEWLINE: "\n"}

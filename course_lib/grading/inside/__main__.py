@@ -6,6 +6,7 @@ mata com tudo o que ele tiver deixado.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -21,12 +22,11 @@ def preload() -> None:
     """Importa o que os cadernos usam, para que cada filho já nasça com isso."""
     import numpy
     import torch
-    from course_lib import metrics, models  # noqa: F401 - só para que estejam importados
 
-    stand_ins.install()
     torch.set_num_threads(1)
-    # Na primeira vez, o PyTorch e o NumPy ainda carregam partes suas.
-    torch.nn.Linear(2, 2)(torch.zeros(1, 2)).sum()
+    stand_ins.install()
+    # Na primeira vez, tudo isto ainda importa metade do PyTorch, o SciPy e o scikit-learn.
+    stand_ins.rehearse()
     numpy.random.default_rng(0)
     # O lixo que existir agora nunca será revisto pelos filhos: as páginas de memória seguem compartilhadas.
     gc.collect()
@@ -76,10 +76,8 @@ class Host:
             return
         for pid in (self._child, 0 if self.isolate else self._guardian):
             if pid:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         os.waitpid(self._guardian, 0)
         self._guardian = self._child = 0
 

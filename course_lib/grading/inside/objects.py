@@ -36,7 +36,9 @@ class InputEncoder(Encoder):
                 "class": _address(type(value)),
                 "attributes": encode(own),
                 "parameters": encode({name: _detached(item) for name, item in value._parameters.items()}),
-                "frozen": [name for name, item in value._parameters.items() if item is not None and not item.requires_grad],
+                "frozen": [
+                    name for name, item in value._parameters.items() if item is not None and not item.requires_grad
+                ],
                 "buffers": encode(dict(value._buffers)),
                 "transient": sorted(value._non_persistent_buffers_set),
                 "children": encode(dict(value._modules)),

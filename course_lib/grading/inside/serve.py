@@ -54,7 +54,9 @@ def _attend(request: dict[str, Any], notebook: Notebook, file: Any, encoder: Enc
     inputs, given = (_inputs(request, raw) for _ in range(2))
     function = notebook.find(request["function"])
     if function is None or not callable(function):
-        return {"error": {"kind": "ausente" if function is None else "não é função", "text": _similar(request, notebook)}}
+        return {
+            "error": {"kind": "ausente" if function is None else "não é função", "text": _similar(request, notebook)}
+        }
     torch.manual_seed(request["seed"])
     with deadline(request["seconds"]):
         answer = call(function, request["function"], given)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 
@@ -26,11 +27,21 @@ def install() -> None:
     _replace_training()
 
 
+def rehearse() -> None:
+    """Usa cada substituto uma vez, para que os filhos deste processo já encontrem tudo importado."""
+    from course_lib.data import load_mnist
+    from course_lib.training.recipes import RECIPES, train
+
+    load_mnist("train"), load_mnist("test")
+    train(next(iter(RECIPES)))
+
+
 def _replace_data() -> None:
     from course_lib import data
     from course_lib.data import images
 
-    embedded: Callable[[str], Any] = data.load_embedded_digits
+    # Os filhos recebem cada um a sua cópia da memória: o que um estudante altere só ele vê.
+    embedded = cache(data.load_embedded_digits)
 
     def load_mnist(split: str, *, root: object = None) -> Any:
         return embedded(split)

@@ -87,13 +87,21 @@ class Encoder:
         if kind in (list, tuple):
             return {"k": kind.__name__, "items": [self.encode(item, depth + 1) for item in value]}
         if kind is dict and all(type(key) is str for key in value):
-            return {"k": "dict", "keys": list(value), "items": [self.encode(item, depth + 1) for item in value.values()]}
+            return {
+                "k": "dict",
+                "keys": list(value),
+                "items": [self.encode(item, depth + 1) for item in value.values()],
+            }
         if isinstance(value, Tensor):
             return self._tensor(value)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.name in NUMPY_DTYPES:
             shape = list(value.shape)
             self._keep(np.ascontiguousarray(value).tobytes())
-            return {"k": "array" if kind is not value.dtype.type else "scalar", "dtype": value.dtype.name, "shape": shape}
+            return {
+                "k": "array" if kind is not value.dtype.type else "scalar",
+                "dtype": value.dtype.name,
+                "shape": shape,
+            }
         return self.special(value, depth)
 
     def special(self, value: Any, depth: int) -> dict[str, Any]:
