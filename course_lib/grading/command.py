@@ -12,6 +12,7 @@ from course_lib.grading import batch
 from course_lib.grading.assignment import load_assignment
 from course_lib.grading.batch import Local, Marked, Store
 from course_lib.grading.grade import Deadlines
+from course_lib.grading.moodle import Filled, fill_worksheet
 from course_lib.grading.sandbox import Confinement, require_sandbox
 from course_lib.grading.submission import find_submissions
 from course_lib.grading.table import decimal, write_marks
@@ -36,6 +37,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--processos", type=_positive, default=1, metavar="N", help="entregas ao mesmo tempo (padrão: 1)"
     )
     parser.add_argument(
+        "--moodle",
+        type=Path,
+        metavar="PLANILHA",
+        help="planilha de notas baixada do Moodle; a preenchida vai para a pasta de saída",
+    )
+    parser.add_argument(
         "--sem-isolamento",
         action="store_true",
         help="corrige sem a caixa isolada; só para cadernos em que você confia como nos seus",
@@ -48,6 +55,13 @@ def grade_command(options: Namespace) -> int:
     Raises:
         ValueError, SandboxError, OSError: não há o que corrigir, como isolar ou onde gravar.
     """
+    try:
+        from course_lib.grading import report
+    except ImportError as error:
+        # Só quem corrige precisa disto; um caderno aberto no Colab, não.
+        raise ValueError(f'falta {error.name}: instale com pip install "course-lib[correcao]"') from None
+    if options.moodle is not None and not options.moodle.is_file():
+        raise ValueError(f"não há a planilha do Moodle {options.moodle}")
     prefix = UNPROTECTED if options.sem_isolamento else ""
 
     def say(text: str) -> None:
@@ -81,7 +95,12 @@ def grade_command(options: Namespace) -> int:
     finally:
         engine.close()
     write_marks(options.saida / "notas.csv", assignment.exercise, marked)
+    teacher = report.write_reports(options.saida, assignment.exercise, marked)
     say(summary(marked, options.saida))
+    say(f"Relatórios: {teacher}")
+    if options.moodle is not None:
+        target = options.saida / f"moodle-{options.moodle.name}"
+        say(_describe(fill_worksheet(options.moodle, target, marked), target))
     if interrupted:
         say("Interrompido: o que já foi corrigido está guardado, e o mesmo comando continua daí.")
         return 130
@@ -100,6 +119,17 @@ def summary(marked: list[Marked], folder: Path) -> str:
     failed = [entry for entry in marked if entry.failure]
     lines += [f"✘ {entry.submission.student}: {entry.failure}" for entry in failed]
     lines.append(f"Notas: {folder / 'notas.csv'}")
+    return "\n".join(lines)
+
+
+def _describe(outcome: Filled, target: Path) -> str:
+    lines = [f"Planilha do Moodle: {target}, com {outcome.filled} notas"]
+    if outcome.scale != 1:
+        lines.append(f"As notas foram multiplicadas por {decimal(outcome.scale)}, para a nota máxima da planilha.")
+    if outcome.missing:
+        lines.append(f"Não estão na planilha: {', '.join(outcome.missing)}")
+    if outcome.doubtful:
+        lines.append(f"Estão em mais de uma linha, e ficaram sem nota: {', '.join(outcome.doubtful)}")
     return "\n".join(lines)
 
 

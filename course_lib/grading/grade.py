@@ -22,6 +22,7 @@ from course_lib.grading.hints import explain, explain_altered
 from course_lib.grading.inside.calls import Stumble
 from course_lib.grading.sandbox import Sandbox
 from course_lib.grading.submission import SubmissionError, read_cells
+from course_lib.grading.suspicion import suspicions
 
 # Os juízes e os sorteios usam o gerador global do PyTorch, e as entregas são corrigidas em linhas paralelas.
 _one_at_a_time = threading.Lock()
@@ -138,6 +139,7 @@ def grade_submission(
         return result
     result.notes += notebook.notes
     result.fingerprint = notebook.fingerprint
+    result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
     try:
         for question, outcome in zip(assignment.exercise.questions, result.questions, strict=True):
@@ -241,12 +243,16 @@ class _Student:
         """
         channel = self._ready()
         seconds = min(self.deadlines.call, self._left())
+        name = case.message["function"]
         try:
-            return channel.request(
+            reply = channel.request(
                 dict(case.message) | {"seconds": seconds}, case.blobs, seconds + self.deadlines.grace
             )
         except ChannelError as error:
-            raise self._stop(f"{case.message['function']}", error) from None
+            raise self._stop(name, error) from None
+        if type(reply.get("error")) is dict and reply["error"].get("kind") == "prazo":
+            self.result.alarms.append(f"{name}: prazo esgotado")
+        return reply
 
     def _ready(self) -> Channel:
         """O canal com as células já executadas."""

@@ -23,6 +23,8 @@ def preload() -> None:
     import numpy
     import torch
 
+    import course_lib.viz  # noqa: F401 - o verdadeiro, para que o matplotlib já esteja importado
+
     torch.set_num_threads(1)
     stand_ins.install()
     # Na primeira vez, tudo isto ainda importa metade do PyTorch, o SciPy e o scikit-learn.

@@ -56,8 +56,8 @@ def responde(answer, bruto=b''):
 
 
 def forged(name: str, answer: str, raw: str = "b''", says: str = ""):
-    """Todas as funções respondem direto no canal, com o número certo do pedido."""
-    return entry(name, 0, FORGER, everything(f"responde({answer}, {raw})"), says=says)
+    """A função responde direto no canal, com o número certo do pedido."""
+    return entry(name, 0, FORGER, f"jump_ratio = lambda frames: responde({answer}, {raw})", says=says)
 
 
 CHEATING = [
@@ -83,11 +83,12 @@ CHEATING = [
     entry(
         "trapaca-le-o-corretor",
         0,
-        "import glob, os, sys, torch\n"
-        "achados = [p for base in ('/work', '/root', '/home', '/correcao', *sys.path) for p in\n"
-        "    glob.glob(base + '/**/exercises/*.py', recursive=True) + glob.glob(base + '/**/assignment.py')]\n"
-        "assert not achados, achados\nraise RuntimeError('nada achado')",
-        says="nada achado",
+        "import os, course_lib\nraiz = os.path.dirname(course_lib.__file__)\n"
+        "achados = [n for base in (raiz, '/correcao') for _, pastas, nomes in os.walk(base) for n in nomes\n"
+        "    if n.startswith(('interpolacao', 'assignment', 'exercise', 'grade', 'check'))]\n"
+        "achados += os.listdir(os.path.join(raiz, 'grading')) + os.listdir(os.path.dirname(raiz))\n"
+        "raise RuntimeError(f'achados: {achados}')",
+        says="achados: ['course_lib']",
     ),
     entry(
         "trapaca-importa-o-corretor",
@@ -116,7 +117,7 @@ CHEATING = [
             "q5",
             "q6",
             q3="def interpolate(z_a, z_b, n):\n"
-            "    if z_a.sum().abs() < 1e9 and n == 5:\n        return torch.lerp(z_a, z_b, torch.linspace(0, 1, 5)[:, None])\n"
+            "    if n == 5:\n        return torch.lerp(z_a, z_b, torch.linspace(0, 1, 5)[:, None])\n"
             "    return z_a.repeat(n, 1)",
         ),
     ),
@@ -226,7 +227,7 @@ CHEATING = [
         "canal-gota-a-gota",
         0,
         CHANNEL + "import time",
-        everything("[(os.write(canal, b' '), time.sleep(0.3)) for _ in range(1000)]"),
+        "jump_ratio = lambda f: [(os.write(canal, b' '), time.sleep(0.3)) for _ in range(1000)]",
         says="prazo",
     ),
     entry("canal-fechado", 0, CHANNEL, everything("os.close(canal)"), says="processo morto"),

@@ -30,7 +30,7 @@ while True:
 
 EXHAUSTING = [
     in_a_cell("celula-laco", "while True: pass", says="passou do prazo"),
-    in_a_cell("celula-laco-em-c", "10 ** 10 ** 9", says="não terminou no prazo"),
+    in_a_cell("celula-laco-em-c", "sum(range(10**13))", says="não terminou no prazo"),
     in_a_cell("celula-dorme", "import time\ntime.sleep(10**6)", says="passou do prazo"),
     in_a_cell("celula-sai", "import os\nos._exit(0)", says="encerrou o processo"),
     in_a_cell("celula-mata-todos", "import os, signal\nos.kill(-1, signal.SIGKILL)"),
@@ -42,7 +42,7 @@ EXHAUSTING = [
     ),
     in_a_cell(
         "celula-estraga-o-python",
-        "import builtins, sys\ndel builtins.print\nsys.stdout = sys.stderr = None\nbuiltins.__import__ = None",
+        "import builtins, sys\ndel builtins.print\nsys.stdout = sys.stderr = None",
     ),
     in_a_cell(
         "celula-despede-se",
