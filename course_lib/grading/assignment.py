@@ -47,11 +47,13 @@ class Assignment:
         exercise: as questões.
         source: o texto da definição; entra na identidade dos resultados, e vai a outras máquinas.
         class_seed: a semente da turma.
+        own: se a definição é do professor, e não do curso.
     """
 
     exercise: Exercise
     source: str = field(repr=False)
     class_seed: int
+    own: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -125,7 +127,7 @@ def define(source: str, name: str, class_seed: int) -> Assignment:
     exercise = getattr(module, "EXERCISE", None)
     runtime.require(isinstance(exercise, Exercise), f"{name}: esperava uma definição com EXERCISE = Exercise(…)")
     runtime.require(bool(exercise.questions), f"{name}: o exercício não tem questões")
-    return Assignment(exercise, source, class_seed)
+    return Assignment(exercise, source, class_seed, own=True)
 
 
 def _case(question: Question, seed: int) -> Case:

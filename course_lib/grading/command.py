@@ -43,6 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="planilha de notas baixada do Moodle; a preenchida vai para a pasta de saída",
     )
     parser.add_argument(
+        "--dask", metavar="tcp://…", help="corrige nas máquinas deste escalonador do dask, em vez de nesta"
+    )
+    parser.add_argument(
         "--sem-isolamento",
         action="store_true",
         help="corrige sem a caixa isolada; só para cadernos em que você confia como nos seus",
@@ -57,6 +60,9 @@ def grade_command(options: Namespace) -> int:
     """
     try:
         from course_lib.grading import report
+
+        if options.dask:
+            import distributed  # noqa: F401
     except ImportError as error:
         # Só quem corrige precisa disto; um caderno aberto no Colab, não.
         raise ValueError(f'falta {error.name}: instale com pip install "course-lib[correcao]"') from None
@@ -68,7 +74,8 @@ def grade_command(options: Namespace) -> int:
         for line in text.splitlines():
             tqdm.write(prefix + line, file=sys.stdout)
 
-    if not options.sem_isolamento:
+    # No dask, a caixa é aberta nas outras máquinas.
+    if not options.sem_isolamento and not options.dask:
         require_sandbox()
     submissions, ignored = find_submissions(options.entregas)
     seed = batch.class_seed(options.saida, options.semente)
@@ -80,7 +87,12 @@ def grade_command(options: Namespace) -> int:
     if ignored:
         say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
     confinement = Confinement(isolated=not options.sem_isolamento)
-    engine = Local(assignment, confinement, deadlines, workers=options.processos)
+    if options.dask:
+        from course_lib.grading.cluster import Cluster
+
+        engine = Cluster(options.dask, assignment, confinement, deadlines)
+    else:
+        engine = Local(assignment, confinement, deadlines, workers=options.processos)
     interrupted = False
     try:
         with tqdm(total=_missing(marked), desc=f"{prefix}Corrigindo", unit="entrega", file=sys.stderr) as bar:

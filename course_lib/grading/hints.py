@@ -36,8 +36,8 @@ def explain(stumble: Stumble, question: Question, arguments: Iterable[str], *, s
     if stumble.text and not secret:
         message += f": {stumble.text}"
     if stumble.line:
-        line = f" `{stumble.source}`" if stumble.source and not secret else ""
-        message += f"\n  na linha {stumble.line} da célula:{line}" if line else f" (linha {stumble.line} da célula)"
+        source = f": `{stumble.source}`" if stumble.source and not secret else ""
+        message += f"\n  na linha {stumble.line} da célula{source}"
     return message
 
 

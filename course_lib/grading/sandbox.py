@@ -52,7 +52,7 @@ class Confinement:
     limits: Limits = field(default_factory=Limits)
     total_memory: int = 5 * 2**29
     caps: Caps = field(default_factory=Caps)
-    start_seconds: float = 120.0
+    start_seconds: float = 300.0
 
 
 class Sandbox:

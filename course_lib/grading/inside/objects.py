@@ -58,7 +58,7 @@ class InputEncoder(Encoder):
         if dataclasses.is_dataclass(value):
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
             return {"k": "record", "class": _address(type(value)), "fields": encode(fields)}
-        if isinstance(value, list | tuple | dict):
+        if isinstance(value, list | tuple | dict) and type(value) not in (list, tuple, dict):
             return super().special(value, depth)
         raise WireError(
             f"não sei levar um {type(value).__name__} ao processo do estudante; use números, textos, tensores, arrays, "
@@ -110,21 +110,21 @@ def _detached(value: torch.Tensor | None) -> torch.Tensor | None:
 
 
 def _address(item: Any) -> str:
-    module, name = item.__module__ or "torch", item.__qualname__
-    if module.startswith("torch._C") and hasattr(torch, name):
-        module = "torch"  # torch.exp e outras funções em C dizem morar num módulo interno
-    known = any(module == library or module.startswith(f"{library}.") for library in LIBRARIES)
-    if not known or not _found(module, name, item):
-        raise WireError(
-            f"{module}.{name} não existe no processo do estudante; redes e funções de entrada precisam vir do "
-            "curso ou do PyTorch"
-        )
-    return f"{module}:{name}"
+    # torch.exp e outras funções em C dizem morar noutro lugar.
+    for address in (f"{item.__module__}:{item.__qualname__}", f"torch:{item.__name__}"):
+        module = address.partition(":")[0]
+        known = any(module == library or module.startswith(f"{library}.") for library in LIBRARIES)
+        if known and _found(address, item):
+            return address
+    raise WireError(
+        f"{item.__module__}.{item.__qualname__} não existe no processo do estudante; redes e funções de entrada "
+        "precisam vir do curso ou do PyTorch"
+    )
 
 
-def _found(module: str, name: str, item: Any) -> bool:
+def _found(address: str, item: Any) -> bool:
     try:
-        return _resolve(f"{module}:{name}") is item
+        return _resolve(address) is item
     except (ImportError, AttributeError):
         return False
 
