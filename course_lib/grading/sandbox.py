@@ -137,6 +137,7 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            self._process.stderr.close()
             self._process = None
 
     def _launch(self) -> None:
@@ -203,8 +204,8 @@ class Sandbox:
         Raises:
             MemoryAbuse: passou do teto.
         """
-        used = tree_memory(self._process.pid)
-        if used > self.confinement.total_memory:
+        limit, root = self.confinement.total_memory, self._process.pid
+        if tree_memory(root) > limit and (used := shared_out_memory(root)) > limit:
             raise MemoryAbuse(f"os processos usavam {used / 2**30:.1f} GB".replace(".", ","))
 
 
@@ -261,21 +262,36 @@ def bubblewrap_command() -> list[str]:
 
 
 def tree_memory(root: int) -> int:
-    """Bytes de memória própria de ``root`` e de todos os seus descendentes."""
-    total, pending = 0, [root]
+    """Bytes de memória própria de ``root`` e de todos os seus descendentes, contados por alto: nunca de menos.
+
+    Um filho recém-nascido divide com o pai quase toda a memória, que aqui conta duas vezes.
+    """
+    return sum(_memory(pid, "status", ("RssAnon:", "RssShmem:")) for pid in _tree(root))
+
+
+def shared_out_memory(root: int) -> int:
+    """O mesmo, com cada página contada uma vez só; custa alguns milissegundos por processo."""
+    return sum(_memory(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in _tree(root))
+
+
+def _memory(pid: int, file: str, fields: tuple[str, ...]) -> int:
+    try:
+        with open(f"/proc/{pid}/{file}", encoding="ascii", errors="replace") as lines:
+            return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(fields))
+    except OSError:
+        return 0  # Terminou enquanto olhávamos.
+
+
+def _tree(root: int) -> list[int]:
+    found, pending = [], [root]
     while pending:
         pid = pending.pop()
-        try:
-            with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-                for line in file:
-                    if line.startswith(("RssAnon:", "RssShmem:")):
-                        total += int(line.split()[1]) * 1024
+        found.append(pid)
+        with contextlib.suppress(OSError):
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
                     pending += map(int, file.read().split())
-        except OSError:
-            continue  # Terminou enquanto olhávamos.
-    return total
+    return found
 
 
 def _parents(folder: Path, made: set[Path]) -> list[str]:

@@ -14,6 +14,7 @@ from course_lib.grading.sandbox import (
     SandboxError,
     bubblewrap_command,
     require_sandbox,
+    shared_out_memory,
     tree_memory,
 )
 
@@ -77,8 +78,10 @@ def test_the_waiting_process_that_dies_is_replaced(needs_sandbox, sandbox):
 
 
 def test_memory_is_summed_over_the_family():
-    assert tree_memory(os.getpid()) > 2**20
-    assert tree_memory(2**22 - 1) == 0
+    block = b"x" * (100 * 2**20)
+    assert shared_out_memory(os.getpid()) > len(block)
+    assert tree_memory(os.getpid()) >= shared_out_memory(os.getpid()) * 0.99
+    assert tree_memory(2**22 - 1) == shared_out_memory(2**22 - 1) == 0
 
 
 def test_the_definitions_of_exercises_are_covered(needs_sandbox):
