@@ -133,6 +133,9 @@ class Sandbox:
             self._control.close()
             self._control = None
         if self._process is not None:
+            # Com o controle fechado, quem espera sai sozinho, se puder.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.5)
             # O grupo inteiro: sem a caixa, os filhos do estudante não morrem com o pai.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -219,6 +222,13 @@ def require_sandbox() -> None:
         raise SandboxError("a caixa isolada só existe no Linux; corrija numa máquina Linux ou no WSL2")
     if shutil.which("bwrap") is None:
         raise SandboxError(f"não achei o bwrap, que isola o código dos estudantes; {INSTALL}")
+    trial = ["bwrap", *_unshare_options(), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
+    if result.returncode:
+        raise SandboxError(
+            f"o bwrap está instalado mas não funciona aqui ({result.stderr.strip()[:200]}): dentro de um contêiner ou "
+            "com os espaços de usuários desligados ele não tem como isolar; corrija noutra máquina ou como root"
+        )
 
 
 def bubblewrap_command() -> list[str]:
@@ -232,10 +242,7 @@ def bubblewrap_command() -> list[str]:
     shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], package}
     shown |= {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
     command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
-    # Como root não se cria um espaço de usuários: dentro dele o root continuaria isento do limite de processos.
-    unshare = ("ipc", "pid", "net", "uts", "cgroup-try")
-    command += [f"--unshare-{name}" for name in unshare] if os.geteuid() == 0 else ["--unshare-all"]
-    command += ["--cap-drop", "ALL"]
+    command += [*_unshare_options(), "--cap-drop", "ALL"]
     for power in _POWERS:
         command += ["--cap-add", f"CAP_{power}"]
     made: set[Path] = set()
@@ -259,6 +266,12 @@ def bubblewrap_command() -> list[str]:
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]
     command += ["--proc", "/proc", "--dev", "/dev", "--size", str(2**20), "--tmpfs", "/tmp", "--tmpfs", "/dev/shm"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _unshare_options() -> list[str]:
+    # Como root não se cria um espaço de usuários: dentro dele o root continuaria isento do limite de processos.
+    names = ("ipc", "pid", "net", "uts", "cgroup-try") if os.geteuid() == 0 else ("all",)
+    return [f"--unshare-{name}" for name in names]
 
 
 def tree_memory(root: int) -> int:

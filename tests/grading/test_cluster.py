@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -41,14 +43,10 @@ def cluster(tmp_path):
         )
         for n in range(2)
     ]  # fmt: skip
-    import json
-
     yield json.loads(contact.read_text())["address"], workers
     for process in [*workers, scheduler]:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
