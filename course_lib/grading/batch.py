@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,28 @@ class Marked:
 
 @dataclass
 class Job:
-    """Um caderno a corrigir, e as entregas que são ele, byte a byte."""
+    """Um caderno a corrigir, e as entregas que são ele, byte a byte.
+
+    Attributes:
+        key: a identidade do resultado.
+        submission: onde estão os bytes; uma turma inteira deles não caberia na memória.
+        owners: a posição das entregas.
+    """
 
     key: str
-    content: bytes = field(repr=False)
+    submission: Submission
     owners: list[int]
+
+    def read(self, assignment: Assignment, deadlines: Deadlines) -> bytes:
+        """Os bytes do caderno.
+
+        Raises:
+            SubmissionError: já não é possível lê-lo, ou ele mudou desde que a correção começou.
+        """
+        content = self.submission.read()
+        if result_key(content, assignment, deadlines) != self.key:
+            raise SubmissionError("o arquivo mudou durante a correção; corrija de novo")
+        return content
 
 
 class Store:
@@ -89,7 +106,7 @@ class Local:
 
     def grade(self, jobs: list[Job]) -> Iterator[tuple[Job, Result | Exception]]:
         """Cada caderno com o seu resultado, na ordem em que ficam prontos."""
-        futures = {self._pool.submit(self._grade, job.content): job for job in jobs}
+        futures = {self._pool.submit(self._grade, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future], _outcome(future)
 
@@ -103,7 +120,8 @@ class Local:
         for sandbox in self._sandboxes:
             sandbox.close()
 
-    def _grade(self, content: bytes) -> Result:
+    def _grade(self, job: Job) -> Result:
+        content = job.read(self.assignment, self.deadlines)
         sandbox = getattr(self._mine, "sandbox", None)
         if sandbox is None:
             sandbox = self._mine.sandbox = Sandbox(self.confinement, len(self._sandboxes))
@@ -138,7 +156,7 @@ def plan(
         key = result_key(content, assignment, deadlines)
         entry.result = store.load(key)
         if entry.result is None:
-            jobs.setdefault(key, Job(key, content, [])).owners.append(position)
+            jobs.setdefault(key, Job(key, entry.submission, [])).owners.append(position)
     return marked, list(jobs.values())
 
 

@@ -12,6 +12,10 @@ from course_lib.grading.assignment import Assignment, define, load_assignment
 from course_lib.grading.batch import Job
 from course_lib.grading.grade import Deadlines, Result, grade_submission, grader_version
 from course_lib.grading.sandbox import Confinement, Sandbox
+from course_lib.grading.submission import SubmissionError
+
+# Tarefas pedidas de cada vez, por máquina.
+IN_FLIGHT = 4
 
 _mine = threading.local()
 
@@ -34,6 +38,7 @@ class Cluster:
             self._client = Client(address, timeout=20)
         except (OSError, ValueError) as error:
             raise OSError(f"não consegui falar com o dask em {address} ({error})") from None
+        self._assignment, self._deadlines = assignment, deadlines
         own = assignment.own
         self._settings = {
             "name": None if own else assignment.exercise.name,
@@ -46,16 +51,27 @@ class Cluster:
 
     def grade(self, jobs: list[Job]) -> Iterator[tuple[Job, Result | Exception]]:
         """Cada caderno com o seu resultado, na ordem em que ficam prontos, uma vez cada um."""
-        futures = {
-            # A chave é a identidade do resultado: pedir duas vezes a mesma correção não a faz duas vezes.
-            self._client.submit(grade_remotely, job.content, self._settings, key=f"correcao-{job.key}"): job
-            for job in jobs
-        }
-        for future in as_completed(futures):
-            error = future.exception()
-            outcome = Result.from_json(future.result()) if error is None else error
-            yield futures[future], outcome
-            future.release()
+        waiting, futures, ready = list(reversed(jobs)), {}, as_completed()
+        # Poucos de cada vez: os cadernos de uma turma inteira não cabem na memória.
+        window = IN_FLIGHT * max(1, len(self._client.scheduler_info()["workers"]))
+        while waiting or futures:
+            while waiting and len(futures) < window:
+                job = waiting.pop()
+                try:
+                    content = job.read(self._assignment, self._deadlines)
+                except SubmissionError as error:
+                    yield job, error
+                    continue
+                # A chave é a identidade do resultado: pedir duas vezes a mesma correção não a faz duas vezes.
+                future = self._client.submit(grade_remotely, content, self._settings, key=f"correcao-{job.key}")
+                futures[future] = job
+                ready.add(future)
+            if futures:
+                future = next(ready)
+                error = future.exception()
+                outcome = Result.from_json(future.result()) if error is None else error
+                yield futures.pop(future), outcome
+                future.release()
 
     def close(self) -> None:
         """Desiste do que falta e se despede."""

@@ -131,14 +131,17 @@ def grade_submission(
     start = time.monotonic()
     result = Result([QuestionResult(q.name, q.function, q.points) for q in assignment.exercise.questions])
     try:
-        notebook = read_cells(content)
+        # Um de cada vez: um JSON hostil ocupa, enquanto é lido, muitas vezes o seu tamanho.
+        with _one_at_a_time:
+            notebook = read_cells(content)
+            fingerprint = notebook.fingerprint
     except SubmissionError as error:
         result.notes.append(str(error))
         for question in result.questions:
             question.hint = "não há como ler o caderno."
         return result
     result.notes += notebook.notes
-    result.fingerprint = notebook.fingerprint
+    result.fingerprint = fingerprint
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
     try:

@@ -259,8 +259,12 @@ def bubblewrap_command() -> list[str]:
         if not any(map(folder.is_relative_to, bound)):
             command += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
             bound.append(folder)
-    # As definições dos exercícios, com as respostas de referência, somem atrás de uma pasta vazia.
-    command += ["--size", "4096", "--tmpfs", str(package / "grading"), "--remount-ro", str(package / "grading")]
+    # As definições dos exercícios, com as respostas de referência, somem atrás de uma pasta vazia; também as de outra
+    # cópia da biblioteca que esteja instalada num lugar que a caixa mostra.
+    copies = {package / "grading", *(Path(place, "course_lib", "grading").resolve() for place in sys.path)}
+    for folder in sorted(copies):
+        if folder.is_dir() and any(map(folder.is_relative_to, bound)):
+            command += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
     command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]

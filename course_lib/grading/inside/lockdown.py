@@ -69,7 +69,8 @@ def enter_namespaces(limits: Limits) -> None:
     """
     _call("unshare", _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC)
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
-    size = f"size={limits.temporary_bytes},mode=1777".encode()
+    # Arquivos vazios também ocupam memória do núcleo: há um teto para quantos.
+    size = f"size={limits.temporary_bytes},nr_inodes=16384,mode=1777".encode()
     for folder in (b"/tmp", b"/dev/shm"):
         _call("mount", b"tmpfs", folder, b"tmpfs", _MS_NOSUID | _MS_NODEV, size)
     # O /proc mostraria os processos do lado de fora deste espaço.
@@ -90,7 +91,7 @@ def set_limits(limits: Limits, mapped: int) -> None:
         "RLIMIT_CPU": limits.cpu_seconds,
         "RLIMIT_FSIZE": limits.file_bytes,
         "RLIMIT_NPROC": limits.processes,
-        "RLIMIT_NOFILE": 256,
+        "RLIMIT_NOFILE": 128,
         "RLIMIT_CORE": 0,
         "RLIMIT_MSGQUEUE": 0,
         "RLIMIT_MEMLOCK": 0,

@@ -81,6 +81,10 @@ MALFORMED = [
     _file("malformada-funda", b"[" * 10**5, "malformado"),
     _file("malformada-muitos-itens", b"[" + b"[]," * 2_000_000 + b"[]]", "itens demais"),
     _file("malformada-enorme", b'{"cells": "' + b"x" * 21 * 2**20 + b'"}', "20 MB"),
+    # O pior caso de memória: um caractere fora do comum faz cada um dos outros ocupar quatro bytes.
+    _file(
+        "malformada-quase-enorme", _cells([{"cell_type": "raw", "source": "😀" + "x" * 19 * 2**20}]), "não tem código"
+    ),
     _file("malformada-lista", b"[1, 2]", "não um caderno"),
     _file("malformada-sem-celulas", b'{"nbformat": 4}', "lista de células"),
     _file("malformada-celulas-texto", _cells("import os"), "lista de células"),
