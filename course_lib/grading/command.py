@@ -77,7 +77,7 @@ def grade_command(options: Namespace) -> int:
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:
         require_sandbox()
-    submissions, ignored = find_submissions(options.entregas)
+    submissions, ignored = find_submissions(options.entregas, options.saida)
     seed = batch.class_seed(options.saida, options.semente)
     assignment = load_assignment(options.exercicio, seed)
     deadlines = Deadlines()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from course_lib.grading.batch import Marked
 from course_lib.grading.exercise import Exercise
@@ -31,7 +32,7 @@ def write_reports(folder: Path, exercise: Exercise, marked: list[Marked]) -> Pat
     environment = Environment(
         loader=PackageLoader("course_lib.grading"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["decimal"] = decimal
+    environment.filters |= {"decimal": decimal, "code": code}
     template = environment.get_template("estudante.html")
     for entry in marked:
         if entry.result is not None:
@@ -40,6 +41,11 @@ def write_reports(folder: Path, exercise: Exercise, marked: list[Marked]) -> Pat
     path = folder / "professor.html"
     _write(path, environment.get_template("professor.html").render(exercise=exercise.name, **_class(exercise, marked)))
     return path
+
+
+def code(text: str) -> Markup:
+    """O texto escapado, com o que está entre crases em letra de código."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def report_name(entry: Marked) -> str:

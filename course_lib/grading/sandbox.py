@@ -42,6 +42,7 @@ class Confinement:
 
     Attributes:
         isolated: se há caixa; sem ela o código do estudante roda como quem corrige, e pode tudo.
+        nested: se se tenta dar a cada entrega os seus espaços dentro da mesma caixa; onde não dá, cada uma tem a sua.
         limits: tetos de cada processo.
         total_memory: teto da soma de todos os processos de uma entrega, em bytes.
         caps: quanto uma resposta pode ocupar.
@@ -49,6 +50,7 @@ class Confinement:
     """
 
     isolated: bool = True
+    nested: bool = True
     limits: Limits = field(default_factory=Limits)
     total_memory: int = 5 * 2**29
     caps: Caps = field(default_factory=Caps)
@@ -70,6 +72,7 @@ class Sandbox:
         self._control: socket.socket | None = None
         self._channel: Channel | None = None
         self._reusable = False
+        self._abandoned = False
 
     def __enter__(self) -> Sandbox:
         return self
@@ -84,6 +87,8 @@ class Sandbox:
             SandboxError: a caixa não funciona.
         """
         self.kill()
+        if self._abandoned:
+            raise SandboxError("a correção foi interrompida")
         if self._process is None or self._process.poll() is not None:
             self._launch()
         ours, theirs = socket.socketpair()
@@ -119,6 +124,7 @@ class Sandbox:
 
     def abandon(self) -> None:
         """Mata a caixa a partir de outra linha de execução, para que quem a usa pare de esperar."""
+        self._abandoned = True
         process = self._process
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -148,12 +154,14 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         options = {
             "limits": asdict(self.confinement.limits),
-            "isolate": self.confinement.isolated,
+            "isolate": self.confinement.isolated and self.confinement.nested,
             "strict": self.confinement.isolated,
             "user": FIRST_USER + (os.getpid() * 16 + self.slot) % USERS if self.confinement.isolated else 0,
         }
         python = [sys.executable, "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]
-        command = python if not self.confinement.isolated else [*bubblewrap_command(), "--", *python]
+        command = (
+            python if not self.confinement.isolated else [*bubblewrap_command(self.confinement.limits), "--", *python]
+        )
         home = "/tmp" if self.confinement.isolated else os.devnull
         with theirs:
             self._process = subprocess.Popen(
@@ -231,7 +239,7 @@ def require_sandbox() -> None:
         )
 
 
-def bubblewrap_command() -> list[str]:
+def bubblewrap_command(limits: Limits) -> list[str]:
     """O comando que monta a caixa: só o sistema, o Python e a biblioteca, sem o corretor.
 
     Raises:
@@ -268,7 +276,9 @@ def bubblewrap_command() -> list[str]:
     command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]
-    command += ["--proc", "/proc", "--dev", "/dev", "--size", str(2**20), "--tmpfs", "/tmp", "--tmpfs", "/dev/shm"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/dev/shm"):
+        command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 

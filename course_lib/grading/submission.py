@@ -92,8 +92,12 @@ class Cells:
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text else ""
 
 
-def find_submissions(folder: Path) -> tuple[list[Submission], list[str]]:
+def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Submission], list[str]]:
     """As entregas que contam, uma por estudante, em ordem de nome, e os arquivos que não são entregas.
+
+    Args:
+        folder: a pasta das entregas.
+        output: a pasta de saída, que pode estar dentro dela.
 
     São aceitos ``nome.ipynb``, a pasta ou o arquivo que o Moodle faz (``Nome_123_assignsubmission_file_…``) e uma
     subpasta por estudante. Com duas entregas da mesma pessoa, vale a de modificação mais recente.
@@ -107,6 +111,8 @@ def find_submissions(folder: Path) -> tuple[list[Submission], list[str]]:
     ignored = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _JUNK:
+            continue
+        if output is not None and path.resolve() == output.resolve():
             continue
         candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
         if not candidates:

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from corpus.base import answers, notebook, others
 
@@ -215,6 +216,27 @@ def test_killed_in_the_middle_and_started_again(needs_sandbox, tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert all(sum(q["mark"] for q in json.loads(path.read_text())["questions"]) == 8 for path in done)
     assert not [path for path in output.rglob(".*.tmp") if path.stat().st_mtime > time.time()]
+
+
+def test_ctrl_c_stops_at_once_and_leaves_nobody(needs_sandbox, tmp_path):
+    folder, output = tmp_path / "entregas", tmp_path / "saida"
+    folder.mkdir()
+    for n in range(5):
+        slow = f"import time\ntime.sleep({1 if n == 0 else 12})  # {n}"
+        (folder / f"aluno{n}.ipynb").write_bytes(notebook(slow, *answers(*others())))
+    arguments = [sys.executable, "-m", "course_lib", "corrigir", "09_interpolacao", str(folder), "--saida", str(output)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
+    limit = time.monotonic() + 300
+    while not list(output.glob("resultados/*.json")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "o mesmo comando continua daí" in told
+    assert children
+    assert not [child for child in children if child.is_running()]
+    assert (output / "notas.csv").read_text(encoding="utf-8-sig").count("ainda não foi corrigida") == 4
 
 
 def test_an_own_exercise_without_isolation(tmp_path, capsys):

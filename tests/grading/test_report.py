@@ -11,7 +11,7 @@ from course_lib.grading.batch import Marked
 from course_lib.grading.exercise import load_exercise
 from course_lib.grading.grade import QuestionResult, Result
 from course_lib.grading.moodle import WorksheetError, fill_worksheet
-from course_lib.grading.report import report_name, same_code, write_reports
+from course_lib.grading.report import code, report_name, same_code, write_reports
 from course_lib.grading.submission import Submission
 from course_lib.grading.table import harmless, write_marks
 
@@ -40,6 +40,10 @@ def test_what_the_student_wrote_is_escaped(tmp_path):
         text = path.read_text(encoding="utf-8")
         assert EVIL not in text
         assert "&lt;script&gt;" in text
+
+
+def test_code_in_a_hint_is_escaped_too():
+    assert code("use `a < b`") == "use <code>a &lt; b</code>"
 
 
 def test_the_student_does_not_see_the_alarms(tmp_path):

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from course_lib.grading import sandbox as module
+from course_lib.grading.inside.lockdown import Limits
 from course_lib.grading.sandbox import (
     Confinement,
     Sandbox,
@@ -71,6 +72,22 @@ def test_killing_leaves_no_process(sandbox):
     assert len(family.children(recursive=True)) <= 2
 
 
+def test_where_namespaces_do_not_nest_each_submission_has_its_own_box(needs_sandbox):
+    with Sandbox(Confinement(nested=False), slot=8) as box:
+        assert "error" not in run(box.open(), "open('/tmp/bilhete', 'w').write('oi')\nimport os\nos.fork()")
+        first = box._process.pid
+        run(box.open(), "import os\nassert os.getuid()\nassert not os.listdir('/tmp')")
+        assert box._process.pid != first
+    assert not psutil.pid_exists(first)
+
+
+def test_an_abandoned_box_does_not_come_back(needs_sandbox):
+    box = Sandbox(Confinement())
+    box.abandon()
+    with pytest.raises(SandboxError, match="interrompida"):
+        box.open()
+
+
 def test_the_waiting_process_that_dies_is_replaced(needs_sandbox, sandbox):
     sandbox.open()
     os.kill(sandbox._process.pid, 9)
@@ -85,7 +102,7 @@ def test_memory_is_summed_over_the_family():
 
 
 def test_the_definitions_of_exercises_are_covered(needs_sandbox):
-    command = bubblewrap_command()
+    command = bubblewrap_command(Limits())
     covered = command[command.index("--size") : command.index("--size") + 4]
     assert covered[2] == "--tmpfs"
     assert covered[3].endswith("course_lib/grading")
@@ -98,6 +115,6 @@ def test_without_bubblewrap_it_says_how_to_install(monkeypatch):
 
 
 def test_a_broken_bubblewrap_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr(module, "bubblewrap_command", lambda: ["/bin/false"])
+    monkeypatch.setattr(module, "bubblewrap_command", lambda limits: ["/bin/false"])
     with pytest.raises(SandboxError, match="não abriu"):
         Sandbox(Confinement()).open()

@@ -69,6 +69,14 @@ def test_a_linked_folder_is_not_followed(tmp_path):
     assert ignored == ["caio"]
 
 
+def test_the_output_may_live_among_the_submissions(tmp_path):
+    put(tmp_path / "ana.ipynb")
+    put(tmp_path / "saida" / "notas.csv")
+    found, ignored = find_submissions(tmp_path, tmp_path / "saida")
+    assert [item.student for item in found] == ["ana"]
+    assert ignored == []
+
+
 def test_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="não há entregas"):
         find_submissions(tmp_path)
