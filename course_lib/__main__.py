@@ -13,7 +13,7 @@ import numpy as np
 from course_lib import runtime
 from course_lib.data import load_mnist
 from course_lib.grading import command
-from course_lib.grading.sandbox import SandboxError
+from course_lib.grading.bubblewrap import SandboxError
 from course_lib.training.checkpoint import CheckpointError, write_atomically
 from course_lib.training.fit import NonFiniteLossError
 from course_lib.training.recipes import RECIPES, get_recipe, networks, train

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.grading.assignment import Assignment
-from course_lib.grading.grade import Deadlines, QuestionResult, Result, grade_submission, result_key
-from course_lib.grading.sandbox import Confinement, Sandbox, SandboxError
+from course_lib.grading.bubblewrap import SandboxError
+from course_lib.grading.grade import grade_submission
+from course_lib.grading.result import Deadlines, QuestionResult, Result, result_key
+from course_lib.grading.sandbox import Confinement, Sandbox
 from course_lib.grading.submission import Submission, SubmissionError
 from course_lib.training.checkpoint import write_atomically
 

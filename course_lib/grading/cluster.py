@@ -10,7 +10,8 @@ from distributed import Client, as_completed, get_worker
 
 from course_lib.grading.assignment import Assignment, define, load_assignment
 from course_lib.grading.batch import Job
-from course_lib.grading.grade import Deadlines, Result, grade_submission, grader_version
+from course_lib.grading.grade import grade_submission
+from course_lib.grading.result import Deadlines, Result, grader_version
 from course_lib.grading.sandbox import Confinement, Sandbox
 from course_lib.grading.submission import SubmissionError
 

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from course_lib.grading import batch
 from course_lib.grading.assignment import load_assignment
 from course_lib.grading.batch import Local, Marked, Store
-from course_lib.grading.grade import Deadlines
+from course_lib.grading.bubblewrap import require_sandbox
 from course_lib.grading.moodle import Filled, fill_worksheet
-from course_lib.grading.sandbox import Confinement, require_sandbox
+from course_lib.grading.result import Deadlines
+from course_lib.grading.sandbox import Confinement
 from course_lib.grading.submission import find_submissions
 from course_lib.grading.table import decimal, write_marks
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from course_lib.grading.assignment import load_assignment
-from course_lib.grading.sandbox import Confinement, Sandbox, SandboxError, require_sandbox
+from course_lib.grading.bubblewrap import SandboxError, require_sandbox
+from course_lib.grading.sandbox import Confinement, Sandbox
 
 
 @pytest.fixture(scope="session")

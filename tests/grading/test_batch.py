@@ -9,16 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 from corpus.base import answers, notebook, others
+from test_grade import DEFINITION
 
 from course_lib import __main__ as cli
-from course_lib.grading import batch, command, sandbox
+from course_lib.grading import batch, bubblewrap, command
 from course_lib.grading.batch import Store
-from course_lib.grading.grade import Deadlines, QuestionResult, Result
+from course_lib.grading.result import Deadlines, QuestionResult, Result
 from course_lib.grading.submission import find_submissions
 
 
@@ -155,7 +155,7 @@ def test_disk_full_is_one_line_and_loses_nothing(turma, fake, monkeypatch, capsy
 
 
 def test_without_sandbox_it_refuses_and_says_how(turma, monkeypatch, capsys):
-    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
     assert correct(turma) == 1
     assert "apt-get install bubblewrap" in capsys.readouterr().err
     assert not (turma.parent / "saida").exists()
@@ -241,9 +241,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nobody(needs_sandbox, tmp_path):
 
 def test_an_own_exercise_without_isolation(tmp_path, capsys):
     definition = tmp_path / "dobro.py"
-    definition.write_text(
-        (Path(__file__).parent / "test_grade.py").read_text(encoding="utf-8").split("'''")[1], encoding="utf-8"
-    )
+    definition.write_text(DEFINITION, encoding="utf-8")
     folder = tmp_path / "entregas"
     folder.mkdir()
     (folder / "ana.ipynb").write_bytes(notebook("def double(x): return 2 * x\ntwice = double"))

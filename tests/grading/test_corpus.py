@@ -14,9 +14,10 @@ from corpus.exhausting import MARK
 from course_lib.grading import batch
 from course_lib.grading.assignment import load_assignment
 from course_lib.grading.batch import Local, Store
-from course_lib.grading.grade import Deadlines
+from course_lib.grading.bubblewrap import SandboxError, require_sandbox
 from course_lib.grading.inside.lockdown import Limits
-from course_lib.grading.sandbox import FIRST_USER, USERS, Confinement, SandboxError, require_sandbox
+from course_lib.grading.result import Deadlines
+from course_lib.grading.sandbox import FIRST_USER, USERS, Confinement
 from course_lib.grading.submission import find_submissions
 
 SECRET = "caderno-do-vizinho-7f3a"

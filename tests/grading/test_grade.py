@@ -8,7 +8,8 @@ import pytest
 from corpus.base import FULL, answers, notebook, others
 
 from course_lib.grading.assignment import HIDDEN_CASES, define, load_assignment
-from course_lib.grading.grade import Deadlines, Result, grade_submission, result_key
+from course_lib.grading.grade import grade_submission
+from course_lib.grading.result import Deadlines, Result, result_key
 from course_lib.grading.suspicion import suspicions
 
 FAST = Deadlines(cell=10, call=10, total=60, grace=1)

@@ -9,9 +9,9 @@ import pytest
 
 from course_lib.grading.batch import Marked
 from course_lib.grading.exercise import load_exercise
-from course_lib.grading.grade import QuestionResult, Result
 from course_lib.grading.moodle import WorksheetError, fill_worksheet
 from course_lib.grading.report import code, report_name, same_code, write_reports
+from course_lib.grading.result import QuestionResult, Result
 from course_lib.grading.submission import Submission
 from course_lib.grading.table import harmless, write_marks
 

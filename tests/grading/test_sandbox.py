@@ -7,17 +7,12 @@ import os
 import psutil
 import pytest
 
+from course_lib.grading import bubblewrap
 from course_lib.grading import sandbox as module
+from course_lib.grading.bubblewrap import SandboxError, bubblewrap_command, require_sandbox
 from course_lib.grading.inside.lockdown import Limits
-from course_lib.grading.sandbox import (
-    Confinement,
-    Sandbox,
-    SandboxError,
-    bubblewrap_command,
-    require_sandbox,
-    shared_out_memory,
-    tree_memory,
-)
+from course_lib.grading.memory import shared_out_memory, tree_memory
+from course_lib.grading.sandbox import Confinement, Sandbox
 
 SEEN = """
 import os, json, sys, ctypes, resource
@@ -109,7 +104,7 @@ def test_the_definitions_of_exercises_are_covered(needs_sandbox):
 
 
 def test_without_bubblewrap_it_says_how_to_install(monkeypatch):
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
     with pytest.raises(SandboxError, match="apt-get install bubblewrap"):
         require_sandbox()
 
