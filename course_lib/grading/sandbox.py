@@ -22,6 +22,9 @@ from course_lib.grading.memory import shared_out_memory, tree_memory
 # Usuários que não são de ninguém; um por caixa, para que o limite de processos de uma não conte os de outra.
 FIRST_USER, USERS = 61_000, 4_000
 
+# Segundos para nascer ou morrer: desfazer 64 processos, numa máquina cheia, leva dezenas.
+PATIENCE = 120.0
+
 
 @dataclass(frozen=True)
 class Confinement:
@@ -60,6 +63,7 @@ class Sandbox:
         self._channel: Channel | None = None
         self._reusable = False
         self._abandoned = False
+        self._next_look = 0.0
 
     def __enter__(self) -> Sandbox:
         return self
@@ -81,7 +85,7 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         try:
             socket.send_fds(self._control, [b"s"], [theirs.fileno()])
-            failure = self._answer(10.0)
+            failure = self._answer(PATIENCE)
         except OSError as error:
             failure = str(error)
         finally:
@@ -104,7 +108,7 @@ class Sandbox:
             return
         try:
             self._control.sendall(b"k")
-            self._answer(10.0)
+            self._answer(PATIENCE)
         except OSError:
             # O processo que espera não respondeu: a caixa inteira vai embora, e a próxima entrega ganha outra.
             self.close()
@@ -202,6 +206,12 @@ class Sandbox:
         Raises:
             MemoryAbuse: passou do teto.
         """
-        limit, root = self.confinement.total_memory, self._process.pid
-        if tree_memory(root) > limit and (used := shared_out_memory(root)) > limit:
+        limit, root, start = self.confinement.total_memory, self._process.pid, time.monotonic()
+        if start < self._next_look or tree_memory(root) <= limit:
+            return
+        used = shared_out_memory(root)
+        # Olhar de perto muitos processos é caro: não se passa mais de um terço do tempo nisso.
+        now = time.monotonic()
+        self._next_look = now + 2 * (now - start)
+        if used > limit:
             raise MemoryAbuse(f"os processos usavam {used / 2**30:.1f} GB".replace(".", ","))

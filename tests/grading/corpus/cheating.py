@@ -85,7 +85,7 @@ CHEATING = [
         0,
         "import os, course_lib\nraiz = os.path.dirname(course_lib.__file__)\n"
         "achados = [n for base in (raiz, '/correcao') for _, pastas, nomes in os.walk(base) for n in nomes\n"
-        "    if n.startswith(('interpolacao', 'assignment', 'exercise', 'grade', 'check'))]\n"
+        "    if n in ('interpolacao.py', 'assignment.py', 'exercise.py', 'grade.py', 'check.py')]\n"
         "achados += os.listdir(os.path.join(raiz, 'grading')) + os.listdir(os.path.dirname(raiz))\n"
         "raise RuntimeError(f'achados: {achados}')",
         says="achados: ['course_lib']",
