@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
 from course_lib import runtime
 from course_lib.grading.exercise import Exercise, Mistake, Question, load_exercise
+from course_lib.grading.hints import explain, explain_altered
+from course_lib.grading.inside.calls import Stumble, altered, call
 
 
 class CheckFailed(Exception):
@@ -61,9 +60,12 @@ class Verifier:
             for seed in question.public_seeds:
                 inputs, given = question.make_inputs(seed), question.make_inputs(seed)
                 with runtime.isolated_seed(seed):
-                    answer = _call(function, question, given)
-                _require_untouched(inputs, given)
+                    answer = call(function, question.function, given)
+                for name in altered(inputs, given):
+                    raise Mistake(explain_altered(name))
                 question.judge(inputs, answer)
+        except Stumble as stumble:
+            return explain(stumble, question, question.make_inputs(question.public_seeds[0]))
         except Mistake as mistake:
             return str(mistake)
         return None
@@ -73,11 +75,9 @@ class Verifier:
         if callable(function):
             return function
         if function is not None:
-            raise Mistake(f"`{question.function}` existe, mas não é uma função. Rode de novo a célula que a define.")
+            raise Stumble("não é função")
         mine = [name for name, value in self.namespace.items() if inspect.isfunction(value)]
-        similar = difflib.get_close_matches(question.function, mine, n=1, cutoff=0.7)
-        seen = f" Achei `{similar[0]}`: o nome precisa ser exatamente o do enunciado." if similar else ""
-        raise Mistake(f"não encontrei essa função. Rode antes a célula que a define.{seen}")
+        raise Stumble("ausente", next(iter(difflib.get_close_matches(question.function, mine, n=1, cutoff=0.7)), ""))
 
 
 def open_exercise(name: str, namespace: dict[str, Any]) -> Verifier:
@@ -97,44 +97,3 @@ def open_exercise(name: str, namespace: dict[str, Any]) -> Verifier:
     if not isinstance(namespace, Mapping):
         raise TypeError(f"namespace: veio {type(namespace).__name__}; passe globals(), com os parênteses")
     return Verifier(load_exercise(name), namespace)
-
-
-def _call(function: Callable[..., Any], question: Question, given: dict[str, Any]) -> Any:
-    arguments = ", ".join(given)
-    try:
-        inspect.signature(function).bind(*given.values())
-    except TypeError:
-        raise Mistake(f"a função precisa receber ({arguments}), nesta ordem.") from None
-    except ValueError:
-        pass  # Funções escritas em C podem não dizer a sua assinatura.
-    try:
-        return function(*given.values())
-    except NotImplementedError as error:
-        unfinished = traceback.extract_tb(error.__traceback__)[-1].name
-        if unfinished == question.function:
-            hint = f"ainda em branco (ou a linha do `raise` ficou no lugar). {question.start}"
-        else:
-            hint = f"ela chama `{unfinished}`, que ainda está em branco. Resolva-a antes."
-        raise Mistake(hint) from None
-    except (Exception, SystemExit) as error:
-        raise Mistake(_describe(error, function)) from None
-
-
-def _describe(error: BaseException, function: Callable[..., Any]) -> str:
-    """O erro do estudante em uma frase, com a linha do código dele em que aconteceu."""
-    message = f"a função parou com {type(error).__name__}" + (f": {error}" if str(error) else "")
-    filename = getattr(getattr(function, "__code__", None), "co_filename", None)
-    mine = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
-    if mine:
-        line = f" `{mine[-1].line}`" if mine[-1].line else ""
-        message += f"\n  na linha {mine[-1].lineno} da célula:{line}"
-    return message
-
-
-def _require_untouched(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    for name, original in inputs.items():
-        if isinstance(original, torch.Tensor) and not torch.equal(original, given[name]):
-            raise Mistake(
-                f"a função alterou o argumento `{name}`, que é de quem a chamou. Crie um tensor novo em vez de "
-                "usar `+=`, `x[...] = ` ou métodos terminados em `_`."
-            )

@@ -1,0 +1,149 @@
+"""Um exercício aplicado a uma turma: as questões, e os casos ocultos que a semente da turma sorteia."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from course_lib import runtime
+from course_lib.grading.exercise import Exercise, Question, load_exercise
+from course_lib.grading.inside.objects import InputEncoder
+from course_lib.grading.inside.wire import WireError
+
+# Sementes seguidas: um exercício que alterna casos pela paridade da semente, ou pelo resto por 3, mostra-os todos.
+HIDDEN_CASES = 6
+
+# Separa as sementes dos casos ocultos de qualquer outro uso da semente da turma.
+_HIDDEN, _CALL = 71, 72
+
+
+@dataclass(frozen=True)
+class Case:
+    """Os argumentos de uma chamada, já codificados para viajar.
+
+    Attributes:
+        seed: de onde :attr:`Question.make_inputs` os refaz; nunca sai do corretor.
+        message: o pedido de chamada, sem os bytes.
+        blobs: os bytes dos arrays.
+    """
+
+    seed: int
+    message: Mapping[str, Any]
+    blobs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """O exercício de uma turma.
+
+    Attributes:
+        exercise: as questões.
+        source: o texto da definição; entra na identidade dos resultados, e vai a outras máquinas.
+        class_seed: a semente da turma.
+        own: se a definição é do professor, e não do curso.
+    """
+
+    exercise: Exercise
+    source: str = field(repr=False)
+    class_seed: int
+    own: bool = False
+
+    @cached_property
+    def digest(self) -> str:
+        """Identidade do exercício e da turma: muda se mudarem a definição ou a semente."""
+        text = f"{self.exercise.name}\0{self.source}\0{self.class_seed}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def hidden(self) -> dict[str, list[Case]]:
+        """Os casos ocultos de cada questão.
+
+        Raises:
+            ValueError: uma entrada do exercício não sabe viajar até o processo do estudante.
+        """
+        return {question.name: [_case(question, seed) for seed in self._seeds(n, question)]
+                for n, question in enumerate(self.exercise.questions)}  # fmt: skip
+
+    @cached_property
+    def public(self) -> dict[str, list[Case]]:
+        """Os casos da conferência no caderno: só servem às dicas, e nunca à nota."""
+        return {
+            question.name: [_case(question, seed) for seed in question.public_seeds]
+            for question in self.exercise.questions
+        }
+
+    def _seeds(self, n: int, question: Question) -> list[int]:
+        # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador.
+        base = 2**20 + runtime.derive_seed(self.class_seed, _HIDDEN, n) % 2**30
+        seeds = (seed for seed in range(base, base + 1_000) if seed not in question.public_seeds)
+        return [next(seeds) for _ in range(HIDDEN_CASES)]
+
+
+def load_assignment(name: str, class_seed: int) -> Assignment:
+    """O exercício ``name`` (do curso) ou o do arquivo ``name`` (``.py`` com ``EXERCISE``, do professor).
+
+    Raises:
+        ValueError: não há tal exercício, ou o arquivo não define um; a mensagem diz o que houve.
+    """
+    if not name.endswith(".py"):
+        exercise = load_exercise(name)
+        module = sys.modules[exercise.questions[0].judge.__module__]
+        return Assignment(exercise, inspect.getsource(module), class_seed)
+    path = Path(name)
+    try:
+        source = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"não consegui ler a definição do exercício em {path} ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: o arquivo não está em UTF-8") from None
+    return define(source, str(path), class_seed)
+
+
+def define(source: str, name: str, class_seed: int) -> Assignment:
+    """O exercício que o texto ``source`` define em ``EXERCISE``; ``name`` aparece nas mensagens.
+
+    Raises:
+        ValueError: o texto não define um exercício.
+    """
+    # Um módulo de verdade: uma dataclass da definição, por exemplo, procura o seu módulo pelo nome.
+    spec = importlib.util.spec_from_loader(f"exercicio_{hashlib.sha256(source.encode()).hexdigest()[:12]}", None)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        exec(compile(source, name, "exec"), vars(module))
+    except Exception as error:
+        where = getattr(error, "lineno", None)
+        if where is None and error.__traceback__ and error.__traceback__.tb_next:
+            where = error.__traceback__.tb_next.tb_lineno
+        place = f", linha {where}" if where else ""
+        raise ValueError(f"{name}{place}: a definição parou com {type(error).__name__}: {error}") from None
+    exercise = getattr(module, "EXERCISE", None)
+    runtime.require(isinstance(exercise, Exercise), f"{name}: esperava uma definição com EXERCISE = Exercise(…)")
+    runtime.require(bool(exercise.questions), f"{name}: o exercício não tem questões")
+    return Assignment(exercise, source, class_seed, own=True)
+
+
+def _case(question: Question, seed: int) -> Case:
+    inputs = question.make_inputs(seed)
+    encoder = InputEncoder()
+    try:
+        nodes = [encoder.encode(value) for value in inputs.values()]
+    except WireError as error:
+        raise ValueError(f"{question.name}: uma das entradas não serve: {error}") from None
+    message = {
+        "op": "call",
+        "function": question.function,
+        "names": list(inputs),
+        "inputs": nodes,
+        "bytes": sum(map(len, encoder.blobs)),
+        # Outra semente: a do caso não sai daqui.
+        "seed": runtime.derive_seed(seed, _CALL),
+    }
+    return Case(seed, message, tuple(encoder.blobs))

@@ -1,0 +1,227 @@
+"""A correção de uma entrega: as células numa caixa, as chamadas com entradas ocultas, o julgamento aqui.
+
+A nota de uma questão é tudo ou nada: os pontos dela, se a função acerta todos os casos ocultos. O que o processo do
+estudante diz de si mesmo (um erro, um argumento alterado) só pode tirar pontos.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from course_lib.grading.assignment import Assignment, Case
+from course_lib.grading.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Violation
+from course_lib.grading.exercise import Mistake, Question
+from course_lib.grading.hints import explain, explain_altered
+from course_lib.grading.inside.calls import Stumble
+from course_lib.grading.result import Deadlines, QuestionResult, Result
+from course_lib.grading.sandbox import Sandbox
+from course_lib.grading.submission import SubmissionError, read_cells
+from course_lib.grading.suspicion import suspicions
+
+# Os juízes e os sorteios usam o gerador global do PyTorch, e as entregas são corrigidas em linhas paralelas.
+_one_at_a_time = threading.Lock()
+
+
+def grade_submission(
+    content: bytes, assignment: Assignment, sandbox: Sandbox, deadlines: Deadlines | None = None
+) -> Result:
+    """Corrige uma entrega.
+
+    Args:
+        content: os bytes do caderno, como vieram.
+        assignment: o exercício da turma.
+        sandbox: a caixa em que o código dela roda.
+        deadlines: os prazos.
+
+    Returns:
+        O resultado; uma entrega ilegível tem nota zero, com a razão em ``notes``.
+
+    Raises:
+        SandboxError: a caixa não funciona.
+    """
+    start = time.monotonic()
+    result = Result([QuestionResult(q.name, q.function, q.points) for q in assignment.exercise.questions])
+    try:
+        # Um de cada vez: um JSON hostil ocupa, enquanto é lido, muitas vezes o seu tamanho.
+        with _one_at_a_time:
+            notebook = read_cells(content)
+            fingerprint = notebook.fingerprint
+    except SubmissionError as error:
+        result.notes.append(str(error))
+        for question in result.questions:
+            question.hint = "não há como ler o caderno."
+        return result
+    result.notes += notebook.notes
+    result.fingerprint = fingerprint
+    result.alarms += suspicions(notebook.cells)
+    student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
+    try:
+        for question, outcome in zip(assignment.exercise.questions, result.questions, strict=True):
+            _grade_question(student, assignment, question, outcome)
+    finally:
+        sandbox.kill()
+    result.seconds = round(time.monotonic() - start, 2)
+    return result
+
+
+def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> None:
+    try:
+        for case in assignment.hidden[question.name]:
+            hint = _verdict(question, case, student.call(case), student.result, secret=True)
+            if hint is not None:
+                # Os casos públicos não escondem nada: se também um deles falha, a dica dele pode dizer mais.
+                outcome.hint = _public_hint(student, assignment, question) or hint
+                return
+    except _Stopped as stop:
+        outcome.hint = str(stop)
+        return
+    outcome.mark = question.points
+
+
+def _public_hint(student: _Student, assignment: Assignment, question: Question) -> str | None:
+    try:
+        for case in assignment.public[question.name]:
+            hint = _verdict(question, case, student.call(case), student.result, secret=False)
+            if hint is not None:
+                return hint
+    except _Stopped:
+        pass
+    return None
+
+
+def _verdict(question: Question, case: Case, reply: dict[str, Any], result: Result, *, secret: bool) -> str | None:
+    """A dica, ou ``None`` se a resposta está certa."""
+    error = reply.get("error")
+    if error is not None or "answer" not in reply:
+        return _explain(error if type(error) is dict else {}, question, case, secret=secret)
+    for name in case.message["names"]:
+        # Quem esconde que alterou o argumento não ganha nada: o juiz olha o original.
+        if type(reply.get("altered")) is list and name in reply["altered"]:
+            return explain_altered(name)
+    try:
+        with _one_at_a_time:
+            question.judge(question.make_inputs(case.seed), reply["answer"])
+    except Mistake as mistake:
+        return str(mistake)
+    except Exception as failure:
+        result.alarms.append(f"{question.name}: o juiz parou com {type(failure).__name__}; confira a resposta à mão")
+        return "a resposta tem um formato que não soube julgar."
+    return None
+
+
+def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: bool) -> str:
+    kind = error.get("kind")
+    if kind == "prazo":
+        return "a função não terminou no prazo."
+    if kind == "canal":
+        return f"{_text(error, 'text') or 'a resposta não serve'}."
+    line = error.get("line")
+    stumble = Stumble(
+        kind if type(kind) is str else "erro",
+        _text(error, "text"),
+        _text(error, "type") or "um erro",
+        line if type(line) is int and 0 < line < 10**6 else 0,
+        _text(error, "source"),
+    )
+    return explain(stumble, question, case.message["names"], secret=secret)
+
+
+def _text(error: dict[str, Any], key: str) -> str:
+    value = error.get(key)
+    return value[:500] if type(value) is str else ""
+
+
+class _Stopped(Exception):
+    """A questão não pôde ser respondida; o texto é a dica."""
+
+
+class _Student:
+    """O processo de uma entrega, refeito quando morre, com as células que o deixam no ponto de responder."""
+
+    def __init__(self, sandbox: Sandbox, cells: Sequence[str], deadlines: Deadlines, result: Result) -> None:
+        self.sandbox = sandbox
+        self.cells = cells
+        self.deadlines = deadlines
+        self.result = result
+        self._limit = time.monotonic() + deadlines.total
+        self._channel: Channel | None = None
+        self._starts = 0
+        self._skipped: set[int] = set()
+        self._noted: set[int] = set()
+
+    def call(self, case: Case) -> dict[str, Any]:
+        """A resposta da função a um caso.
+
+        Raises:
+            _Stopped: o processo morreu, passou do prazo ou trapaceou no canal.
+        """
+        channel = self._ready()
+        seconds = min(self.deadlines.call, self._left())
+        name = case.message["function"]
+        try:
+            reply = channel.request(
+                dict(case.message) | {"seconds": seconds}, case.blobs, seconds + self.deadlines.grace
+            )
+        except ChannelError as error:
+            raise self._stop(name, error) from None
+        if type(reply.get("error")) is dict and reply["error"].get("kind") == "prazo":
+            self.result.alarms.append(f"{name}: prazo esgotado")
+        return reply
+
+    def _ready(self) -> Channel:
+        """O canal com as células já executadas."""
+        while self._channel is None:
+            if self._starts > self.deadlines.restarts:
+                raise _Stopped("o processo da entrega terminou vezes demais, e não houve como continuar.")
+            self._starts += 1
+            before = time.monotonic()
+            self._channel = self.sandbox.open()
+            # O tempo que a máquina leva para abrir uma caixa não é do estudante.
+            self._limit += time.monotonic() - before
+            for number, source in enumerate(self.cells, start=1):
+                if number not in self._skipped and not self._run(number, source):
+                    break
+        return self._channel
+
+    def _run(self, number: int, source: str) -> bool:
+        """Executa uma célula; falso se ela custou o processo."""
+        seconds = min(self.deadlines.cell, self._left())
+        message = {"op": "cell", "source": source, "number": number, "seconds": seconds}
+        try:
+            reply = self._channel.request(message, (), seconds + self.deadlines.grace)
+        except ChannelError as error:
+            self._skipped.add(number)
+            self.result.notes.append(f"{self._stop(f'célula {number}', error)} A célula foi pulada.")
+            return False
+        error = reply.get("error")
+        if type(error) is dict and number not in self._noted:
+            self._noted.add(number)
+            if error.get("kind") == "prazo":
+                self._skipped.add(number)
+                self.result.notes.append(f"célula {number}: passou do prazo de {seconds:.0f} s e foi interrompida.")
+                self.result.alarms.append(f"célula {number}: prazo esgotado")
+            else:
+                what = ": ".join(filter(None, (_text(error, "type"), _text(error, "text"))))
+                self.result.notes.append(f"célula {number}: parou com {what}")
+        return True
+
+    def _stop(self, where: str, error: ChannelError) -> _Stopped:
+        self._channel = None
+        reasons = {
+            ChildLate: ("não terminou no prazo.", "prazo esgotado"),
+            ChildDied: ("encerrou o processo (memória demais, ou uma saída forçada?).", "processo morto"),
+            MemoryAbuse: ("usou memória demais.", "memória esgotada"),
+            Violation: ("escreveu no canal do corretor.", "resposta forjada"),
+        }
+        told, alarm = reasons[type(error)]
+        self.result.alarms.append(f"{where}: {alarm} ({error})")
+        return _Stopped(f"{where} {told}")
+
+    def _left(self) -> float:
+        left = self._limit - time.monotonic()
+        if left <= 0:
+            raise _Stopped("o prazo da entrega inteira acabou antes desta questão.")
+        return left

@@ -1,0 +1,39 @@
+"""Quanta memória ocupa uma família de processos, vista de fora dela."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+def tree_memory(root: int) -> int:
+    """Bytes de memória própria de ``root`` e de todos os seus descendentes, contados por alto: nunca de menos.
+
+    Um filho recém-nascido divide com o pai quase toda a memória, que aqui conta duas vezes.
+    """
+    return sum(_memory(pid, "status", ("RssAnon:", "RssShmem:")) for pid in _tree(root))
+
+
+def shared_out_memory(root: int) -> int:
+    """O mesmo, com cada página contada uma vez só; custa alguns milissegundos por processo."""
+    return sum(_memory(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in _tree(root))
+
+
+def _memory(pid: int, file: str, fields: tuple[str, ...]) -> int:
+    try:
+        with open(f"/proc/{pid}/{file}", encoding="ascii", errors="replace") as lines:
+            return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(fields))
+    except OSError:
+        return 0  # Terminou enquanto olhávamos.
+
+
+def _tree(root: int) -> list[int]:
+    found, pending = [], [root]
+    while pending:
+        pid = pending.pop()
+        found.append(pid)
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                    pending += map(int, file.read().split())
+    return found

@@ -1,0 +1,249 @@
+"""As entregas de uma pasta: de quem é cada uma, e as células de código de um caderno, venha ele como vier."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+import tokenize
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 20 * 2**20
+# Cada vírgula, colchete ou chave de um JSON pode virar um objeto na memória: este é o teto deles.
+MAX_MARKS = 2_000_000
+MAX_CELLS = 500
+MAX_SOURCE = 200_000
+
+# Nome Completo_12345_assignsubmission_file_ (pasta) ou Nome Completo_12345_assignsubmission_file_caderno.ipynb
+_MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
+_COPY = re.compile(r"\s*\(\d+\)$")
+_NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)
+_JUNK = {".ipynb_checkpoints", "__MACOSX", "__pycache__"}
+
+
+class SubmissionError(ValueError):
+    """A entrega não pode ser lida; a mensagem diz por quê."""
+
+
+@dataclass
+class Submission:
+    """A entrega que conta de um estudante.
+
+    Attributes:
+        student: o nome, tirado do arquivo ou da pasta.
+        identifier: o número do participante no Moodle, ou ``""``.
+        path: o caderno, ou o que veio no lugar dele.
+        problem: por que não há como corrigi-la, ou ``""``.
+        notes: o que dizer sobre a escolha do arquivo.
+    """
+
+    student: str
+    identifier: str
+    path: Path
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """O que faz de duas entregas a mesma pessoa."""
+        return self.identifier or unicodedata.normalize("NFC", self.student).casefold()
+
+    def read(self) -> bytes:
+        """Os bytes do arquivo.
+
+        Raises:
+            SubmissionError: não é um arquivo comum, ou é grande demais, ou não pode ser lido.
+        """
+        if self.problem:
+            raise SubmissionError(self.problem)
+        try:
+            # Sem seguir atalhos nem esperar por um cano: quem mexeu na pasta depois da listagem não nos engana.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise SubmissionError(f"não consegui abrir o arquivo ({error.strerror})") from None
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise SubmissionError("não é um arquivo comum")
+            if status.st_size > MAX_BYTES:
+                size = f"{status.st_size / 2**20:.0f} MB"
+                raise SubmissionError(f"o arquivo tem {size}, e o limite é {MAX_BYTES // 2**20} MB; apague as saídas")
+            return file.read(MAX_BYTES + 1)
+
+
+@dataclass
+class Cells:
+    """O que há de um caderno para executar."""
+
+    cells: list[str]
+    notes: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Resumo do código sem comentários, linhas vazias e espaços; vazio quando não há código."""
+        text = "\n".join(filter(None, map(_normalised, self.cells)))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text else ""
+
+
+def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Submission], list[str]]:
+    """As entregas que contam, uma por estudante, em ordem de nome, e os arquivos que não são entregas.
+
+    Args:
+        folder: a pasta das entregas.
+        output: a pasta de saída, que pode estar dentro dela.
+
+    São aceitos ``nome.ipynb``, a pasta ou o arquivo que o Moodle faz (``Nome_123_assignsubmission_file_…``) e uma
+    subpasta por estudante. Com duas entregas da mesma pessoa, vale a de modificação mais recente.
+
+    Raises:
+        ValueError: a pasta não existe ou não há nela nenhuma entrega.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"não há a pasta de entregas {folder}")
+    found: dict[str, list[Submission]] = {}
+    ignored = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _JUNK:
+            continue
+        if output is not None and path.resolve() == output.resolve():
+            continue
+        candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
+        if not candidates:
+            ignored.append(_printable(path.name))
+        for submission in candidates:
+            found.setdefault(submission.key, []).append(submission)
+    if not found:
+        raise ValueError(f"não há entregas em {folder}: esperava arquivos .ipynb, ou uma pasta por estudante")
+    chosen = [_latest(group) for group in found.values()]
+    return sorted(chosen, key=lambda submission: (submission.student.casefold(), submission.key)), ignored
+
+
+def read_cells(content: bytes) -> Cells:
+    """As células de código de um caderno, em qualquer formato de 2 a 4.
+
+    Raises:
+        SubmissionError: não é um caderno.
+    """
+    if not content.strip():
+        raise SubmissionError("o arquivo está vazio")
+    text, notes = _decode(content)
+    if sum(text.count(mark) for mark in ",[{") > MAX_MARKS:
+        raise SubmissionError("o arquivo tem itens demais para ser um caderno; apague as saídas e entregue de novo")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise SubmissionError("o arquivo não é um caderno: o JSON está malformado ou cortado") from None
+    if not isinstance(data, dict):
+        raise SubmissionError("o arquivo é um JSON, mas não um caderno")
+    version = data.get("nbformat")
+    if isinstance(data.get("worksheets"), list):
+        sheets = [sheet for sheet in data["worksheets"] if isinstance(sheet, dict)]
+        cells = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]
+        notes.append(f"o caderno está no formato {version}, antigo; foi convertido.")
+    elif isinstance(data.get("cells"), list):
+        cells = data["cells"]
+    else:
+        raise SubmissionError("o arquivo é um JSON, mas não um caderno: não há lista de células")
+    sources = [source for cell in cells if (source := _source(cell)) is not None]
+    if not any(source.strip() for source in sources):
+        notes.append("o caderno não tem código.")
+    if len(sources) > MAX_CELLS:
+        notes.append(f"o caderno tem {len(sources)} células de código; só as primeiras {MAX_CELLS} contam.")
+    if any(len(source) > MAX_SOURCE for source in sources):
+        notes.append("há uma célula grande demais, que foi pulada.")
+    return Cells([source if len(source) <= MAX_SOURCE else "" for source in sources[:MAX_CELLS]], notes)
+
+
+def _decode(content: bytes) -> tuple[str, list[str]]:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace"), ["o arquivo estava em UTF-16; foi convertido."]
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace"), ["o arquivo não estava em UTF-8; foi lido como Latin-1."]
+
+
+def _source(cell: Any) -> str | None:
+    """O texto de uma célula de código, ou ``None`` se não é uma."""
+    if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+        return None
+    source = cell.get("source", cell.get("input", ""))
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    return source if isinstance(source, str) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _normalised(source: str) -> str:
+    """O código sem comentários e com espaços uniformes; uma célula que não é Python fica só sem espaços."""
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+    try:
+        tokens = [
+            token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in skipped
+        ]
+    except (tokenize.TokenError, SyntaxError):
+        return " ".join(source.split())
+    marks = {tokenize.INDENT: "→", tokenize.DEDENT: "←", tokenize.NEWLINE: "\n"}
+    return " ".join(marks.get(token.type, token.string) for token in tokens)
+
+
+def _single(path: Path) -> Iterator[Submission]:
+    """O arquivo solto na pasta de entregas, se tem nome de caderno."""
+    if _NOTEBOOK.search(path.name):
+        yield _checked(path, _NOTEBOOK.sub("", path.name))
+
+
+def _inside_folder(folder: Path) -> Iterator[Submission]:
+    """As entregas na pasta de um estudante; se não há nenhum caderno, uma que diz isso."""
+    files = []
+    for current, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _JUNK and not name.startswith("."))
+        files += [Path(current, name) for name in sorted(names) if not name.startswith(".")]
+        links = [name for name in folders if Path(current, name).is_symlink()]
+        files += [Path(current, name) for name in links]
+        if len(files) > 1_000:
+            break
+    notebooks = [path for path in files if _NOTEBOOK.search(path.name)]
+    for path in notebooks:
+        yield _checked(path, folder.name)
+    if not notebooks:
+        empty = _checked(folder, folder.name)
+        came = ", ".join(_printable(path.name) for path in files[:3]) or "a pasta está vazia"
+        empty.problem = f"não há caderno .ipynb na pasta ({came})"
+        yield empty
+
+
+def _checked(path: Path, label: str) -> Submission:
+    match = _MOODLE.match(label)
+    student = match["name"] if match else _COPY.sub("", label)
+    submission = Submission(_printable(student).strip() or "sem nome", match["id"] if match else "", path)
+    if path.is_symlink():
+        submission.problem = "é um atalho (link simbólico), e atalhos não são seguidos"
+    return submission
+
+
+def _latest(group: list[Submission]) -> Submission:
+    def when(submission: Submission) -> tuple[bool, float, str]:
+        return (not submission.problem, submission.path.lstat().st_mtime, submission.path.name)
+
+    *older, newest = sorted(group, key=when)
+    for submission in older:
+        name = _printable(submission.path.name)
+        newest.notes.append(f"há outra entrega da mesma pessoa, {name}, que não contou: vale a mais recente.")
+    return newest
+
+
+def _printable(name: str) -> str:
+    """O nome de um arquivo, sem os caracteres que atrapalham um terminal ou uma planilha."""
+    text = os.fsencode(name).decode("utf-8", errors="replace")
+    return "".join(character if character.isprintable() else "�" for character in text)
