@@ -142,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     """O analisador de argumentos, em português."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib",
-        description="Treina os modelos do curso, gera amostras deles, traduz imagens e corrige os exercícios de uma turma.",
+        description="Treina os modelos do curso, gera amostras, traduz imagens e corrige os exercícios de uma turma.",
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
