@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,25 @@ def load_exercise(name: str) -> Exercise:
     return known[name]
 
 
-def tensor_answer(answer: Any, shape: tuple[int, ...], *, hints: Mapping[tuple[int, ...], str] | None = None) -> Tensor:
+def generator(seed: int) -> torch.Generator:
+    """Um gerador novo, de onde se sorteiam as entradas de uma questão."""
+    return torch.Generator().manual_seed(seed)
+
+
+def tensor_answer(
+    answer: Any,
+    shape: tuple[int, ...],
+    *,
+    hints: Mapping[tuple[int, ...], str] | None = None,
+    infinite: str = "procure uma divisão por zero.",
+) -> Tensor:
     """A resposta como tensor float64 na CPU, se tem a forma pedida e só números finitos.
 
     Args:
         answer: o que a função do estudante devolveu.
         shape: a forma pedida.
         hints: dica para cada forma errada que tem causa conhecida.
+        infinite: de onde costuma vir, nesta conta, um NaN ou um infinito.
 
     Raises:
         Mistake: a resposta não é um tensor, ou a forma, o tipo ou os valores não servem.
@@ -118,12 +130,39 @@ def tensor_answer(answer: Any, shape: tuple[int, ...], *, hints: Mapping[tuple[i
         )
     value = answer.detach().cpu().double()
     if not value.isfinite().all():
-        raise Mistake("há NaN ou infinito na resposta; procure uma divisão por zero.")
+        raise Mistake(f"há NaN ou infinito na resposta; {infinite}")
     return value
 
 
-def number_answer(answer: Any, *, hints: Mapping[tuple[int, ...], str] | None = None) -> float:
+def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """A resposta como tupla de tantos itens quantos os nomes.
+
+    Raises:
+        Mistake: não é uma tupla (nem lista), ou o número de itens é outro.
+    """
+    wanted = f"esperava a tupla ({', '.join(names)})."
+    if answer is None:
+        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    if not isinstance(answer, list | tuple):
+        kind = "um tensor só" if isinstance(answer, Tensor) else type(answer).__name__
+        raise Mistake(f"a função devolveu {kind}; {wanted}")
+    if len(answer) != len(names):
+        raise Mistake(f"a função devolveu {len(answer)} itens; {wanted}")
+    return tuple(answer)
+
+
+def number_answer(
+    answer: Any,
+    *,
+    hints: Mapping[tuple[int, ...], str] | None = None,
+    infinite: str = "procure uma divisão por zero.",
+) -> float:
     """A resposta como ``float``, se é um número finito ou um tensor de um número só.
+
+    Args:
+        answer: o que a função do estudante devolveu.
+        hints: dica para cada forma errada que tem causa conhecida.
+        infinite: de onde costuma vir, nesta conta, um NaN ou um infinito.
 
     Raises:
         Mistake: a resposta não é um número finito.
@@ -133,7 +172,7 @@ def number_answer(answer: Any, *, hints: Mapping[tuple[int, ...], str] | None = 
     if isinstance(answer, np.ndarray) and answer.dtype.kind in "iuf":
         answer = torch.from_numpy(answer.astype(float))
     if isinstance(answer, Tensor):
-        return tensor_answer(answer, (), hints=hints).item()
+        return tensor_answer(answer, (), hints=hints, infinite=infinite).item()
     if answer is None:
         raise Mistake("a função não devolveu nada; termine-a com `return`.")
     raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um número.")
@@ -158,6 +197,31 @@ def close(value: Tensor | float, expected: Tensor | float) -> bool:
     if value.shape != expected.shape:
         return False
     return torch.allclose(value.detach().double(), expected.detach().double(), rtol=1e-4, atol=1e-4)
+
+
+def compare(
+    value: Tensor | float,
+    expected: Tensor | float,
+    mistakes: Iterable[tuple[Tensor | float, str]],
+    otherwise: str,
+) -> None:
+    """Confere ``value`` com ``expected``; se diferem, explica pelo engano que daria esse valor.
+
+    Args:
+        value: o que veio.
+        expected: o que se esperava.
+        mistakes: pares (o que o engano daria, a dica), do mais provável ao menos.
+        otherwise: a dica se nenhum dos enganos explica o que veio.
+
+    Raises:
+        Mistake: os dois diferem.
+    """
+    if close(value, expected):
+        return
+    for wrong, hint in mistakes:
+        if close(value, wrong):
+            raise Mistake(hint)
+    raise Mistake(otherwise)
 
 
 def _readable(shape: tuple[int, ...]) -> str:

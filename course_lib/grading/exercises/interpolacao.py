@@ -14,6 +14,8 @@ from course_lib.grading.exercise import (
     Mistake,
     Question,
     close,
+    compare,
+    generator,
     number_answer,
     require_no_gradient,
     tensor_answer,
@@ -27,12 +29,8 @@ PAIRS = ((4, 9), (5, 3), (7, 1))
 # ---- Entradas sorteadas ----
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def _images(n: int, generator: torch.Generator) -> Tensor:
-    return 2 * torch.rand(n, 1, 28, 28, generator=generator) - 1
+def _images(n: int, source: torch.Generator) -> Tensor:
+    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
 
 
 def _model(seed: int) -> Autoencoder | VAE:
@@ -49,43 +47,43 @@ def _model(seed: int) -> Autoencoder | VAE:
 
 
 def _pick_inputs(seed: int) -> dict[str, Any]:
-    generator = _generator(seed)
-    labels = torch.randperm(60, generator=generator) % 10
+    source = generator(seed)
+    labels = torch.randperm(60, generator=source) % 10
     digit_a, digit_b = PAIRS[seed % len(PAIRS)]
-    return {"images": _images(60, generator), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
+    return {"images": _images(60, source), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
 
 
 def _code_inputs(seed: int) -> dict[str, Any]:
-    return {"model": _model(seed), "x": _images(3, _generator(seed))}
+    return {"model": _model(seed), "x": _images(3, generator(seed))}
 
 
 def _interpolate_inputs(seed: int) -> dict[str, Any]:
-    generator = _generator(seed)
-    n = 5 if seed == 0 else int(torch.randint(3, 10, (), generator=generator))
-    z_a, z_b = torch.randn(2, n + 7, generator=generator)
+    source = generator(seed)
+    n = 5 if seed == 0 else int(torch.randint(3, 10, (), generator=source))
+    z_a, z_b = torch.randn(2, n + 7, generator=source)
     return {"z_a": z_a, "z_b": z_b, "n": n}
 
 
 def _path_inputs(seed: int) -> dict[str, Any]:
-    generator = _generator(seed)
-    n = 5 if seed < 2 else int(torch.randint(3, 10, (), generator=generator))
-    return {"model": _model(seed), "x": _images(2, generator), "n": n}
+    source = generator(seed)
+    n = 5 if seed < 2 else int(torch.randint(3, 10, (), generator=source))
+    return {"model": _model(seed), "x": _images(2, source), "n": n}
 
 
 def _jump_inputs(seed: int) -> dict[str, Any]:
-    generator = _generator(seed)
-    n = int(torch.randint(4, 9, (), generator=generator))
-    sizes = 0.02 + 0.3 * torch.rand(n, 1, 1, 1, generator=generator)
-    return {"frames": (_images(n, generator) * sizes).cumsum(0)}
+    source = generator(seed)
+    n = int(torch.randint(4, 9, (), generator=source))
+    sizes = 0.02 + 0.3 * torch.rand(n, 1, 1, 1, generator=source)
+    return {"frames": (_images(n, source) * sizes).cumsum(0)}
 
 
 def _distance_inputs(seed: int) -> dict[str, Any]:
-    generator = _generator(seed)
-    images = (_images(30, generator) + torch.rand(30, 1, 1, 1, generator=generator) - 0.5).clamp(-1, 1)
-    chosen = torch.randperm(30, generator=generator)[:5]
+    source = generator(seed)
+    images = (_images(30, source) + torch.rand(30, 1, 1, 1, generator=source) - 0.5).clamp(-1, 1)
+    chosen = torch.randperm(30, generator=source)[:5]
     # Cada quadro é uma imagem real com ruído e outro brilho: há uma mais parecida, e não é a mais próxima em pixels.
-    noisy = 0.3 * images[chosen] + 0.3 * _images(5, generator)
-    return {"frames": noisy + 0.3 * torch.rand(5, 1, 1, 1, generator=generator), "images": images}
+    noisy = 0.3 * images[chosen] + 0.3 * _images(5, source)
+    return {"frames": noisy + 0.3 * torch.rand(5, 1, 1, 1, generator=source), "images": images}
 
 
 # ---- Referências ----
@@ -286,8 +284,6 @@ def _judge_jump(inputs: Mapping[str, Any], answer: Any) -> None:
         (1,): "Falta tirar o eixo que sobrou (`.item()` ou `[0]`).",
     }
     value = number_answer(answer, hints=hints)
-    if close(value, jumps.max() / jumps.mean()):
-        return
     squares = jumps.square()
     absolute = frames.double().flatten(1).diff(dim=0).abs().sum(1)
     from_start = (frames.double() - frames[0].double()).flatten(1).norm(dim=1)[1:]
@@ -308,12 +304,10 @@ def _judge_jump(inputs: Mapping[str, Any], answer: Any) -> None:
         (from_start.max() / from_start.mean(), "compare cada quadro com o seguinte, e não com o primeiro."),
         (jumps.max() / straight, "você dividiu pela distância entre as pontas; divida pelo salto médio."),
     ]
-    for wrong, hint in mistakes:
-        if close(value, wrong):
-            raise Mistake(hint)
+    otherwise = "o número não confere: norma da diferença entre vizinhos, depois o maior dividido pela média."
     if value < 1:
-        raise Mistake("o resultado é menor que 1, e o maior salto nunca é menor que a média: confira a conta.")
-    raise Mistake("o número não confere: norma da diferença entre vizinhos, depois o maior dividido pela média.")
+        otherwise = "o resultado é menor que 1, e o maior salto nunca é menor que a média: confira a conta."
+    compare(value, jumps.max() / jumps.mean(), mistakes, otherwise)
 
 
 def _judge_distance(inputs: Mapping[str, Any], answer: Any) -> None:
@@ -327,9 +321,6 @@ def _judge_distance(inputs: Mapping[str, Any], answer: Any) -> None:
         (n, 1): "Há um eixo a mais (veja `keepdim`).",
     }
     value = tensor_answer(answer, (n,), hints=hints)
-    if close(value, 1 - cosines.max(1).values):
-        require_no_gradient(answer)
-        return
     plain = _cosines(frames, images, centred=False)
     euclidean = torch.cdist(frames.double().flatten(1), images.double().flatten(1))
     mistakes = [
@@ -339,12 +330,11 @@ def _judge_distance(inputs: Mapping[str, Any], answer: Any) -> None:
         (1 - plain.max(1).values, "faltou subtrair de cada imagem a média dos seus pixels antes de normalizar."),
         (euclidean.min(1).values, "essa é a distância euclidiana; ela muda com o contraste. Use 1 menos a correlação."),
     ]
-    for wrong, hint in mistakes:
-        if close(value, wrong):
-            raise Mistake(hint)
+    otherwise = "os números não conferem: centre, normalize, correlacione e tome 1 menos a maior correlação."
     if value.min() < -1e-6 or value.max() > 2:
-        raise Mistake("há valores fora de [0, 2]: depois de centrar, divida cada imagem pela sua norma.")
-    raise Mistake("os números não conferem: centre, normalize, correlacione e tome 1 menos a maior correlação.")
+        otherwise = "há valores fora de [0, 2]: depois de centrar, divida cada imagem pela sua norma."
+    compare(value, 1 - cosines.max(1).values, mistakes, otherwise)
+    require_no_gradient(answer)
 
 
 EXERCISE = Exercise(

@@ -1,18 +1,11 @@
-"""Cada engano plantado numa resposta do exercício 09 recebe a dica que fala dele."""
+"""Respostas certas e enganos do exercício 09_interpolacao."""
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 import numpy as np
-import pytest
 import torch
-
-from course_lib.grading import CheckFailed, open_exercise
-from course_lib.grading.exercise import load_exercise
-
-EXERCISE = load_exercise("09_interpolacao")
 
 
 def pick_pair(images, labels, digit_a, digit_b):
@@ -59,33 +52,10 @@ RIGHT = {
 }
 
 
-def verdict(question, answer=None):
-    """Roda a conferência com as respostas certas, trocada a da questão por ``answer``; devolve a dica ou None."""
-    names = {item.name: item.function for item in EXERCISE.questions}
-    namespace = dict(RIGHT)
-    if answer is not None:
-        namespace[names[question]] = answer
-    try:
-        open_exercise("09_interpolacao", namespace)(question)
-    except CheckFailed as failure:
-        return str(failure)
-    return None
-
-
-@pytest.mark.parametrize("question", [question.name for question in EXERCISE.questions])
-def test_right_answer_passes_in_under_two_seconds(question):
-    start = time.process_time()
-    assert verdict(question) is None
-    assert time.process_time() - start < 2
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [lambda frames: torch.tensor(jump_ratio(frames)), lambda frames: np.float64(jump_ratio(frames))],
-    ids=["tensor", "numpy"],
-)
-def test_a_number_may_come_in_any_clothes(answer):
-    assert verdict("q5", answer) is None
+ALSO_RIGHT = [
+    ("q5", lambda frames: torch.tensor(jump_ratio(frames))),
+    ("q5", lambda frames: np.float64(jump_ratio(frames))),
+]
 
 
 def first(images, labels, digit):
@@ -237,65 +207,3 @@ MISTAKES = [
     ("q6", lambda f, i: 1 - correlations(f, i).amax(1, keepdim=True), "keepdim"),
     ("q6", lambda f, i: distance_to_real(f, i) + 0.1, "não conferem"),
 ]
-
-
-@pytest.mark.parametrize(
-    ("question", "answer", "hint"), MISTAKES, ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_planted_mistake_gets_its_hint(question, answer, hint):
-    message = verdict(question, answer)
-    assert message is not None, "a resposta errada passou"
-    assert message.startswith(f"✘ {question} · ")
-    assert hint in message
-
-
-def test_every_question_has_at_least_two_planted_mistakes():
-    for question in EXERCISE.questions:
-        assert sum(name == question.name for name, _, _ in MISTAKES) >= 2
-
-
-GARBAGE = [
-    None,
-    0,
-    "texto",
-    [],
-    (),
-    {},
-    [[1.0, 2.0], [3.0]],
-    object(),
-    np.array("x"),
-    np.zeros((0, 3)),
-    1 + 2j,
-    torch.empty(0),
-    torch.zeros(2, 3, 4, 5, 6),
-    torch.zeros((), dtype=torch.complex64),
-    torch.tensor([True, False]),
-    torch.full((5,), torch.nan),
-    float("inf"),
-]
-
-
-@pytest.mark.parametrize("question", EXERCISE.questions, ids=lambda question: question.name)
-@pytest.mark.parametrize("answer", GARBAGE, ids=[str(index) for index in range(len(GARBAGE))])
-def test_garbage_gets_a_hint_and_never_breaks_the_judge(question, answer):
-    assert verdict(question.name, lambda *inputs: answer) is not None
-
-
-@pytest.mark.parametrize("question", EXERCISE.questions, ids=lambda question: question.name)
-def test_same_seed_same_inputs_and_other_seed_other_inputs(question):
-    def tensors(seed):
-        inputs = question.make_inputs(seed).values()
-        found = [value for value in inputs if isinstance(value, torch.Tensor)]
-        networks = [value for value in inputs if isinstance(value, torch.nn.Module)]
-        return found + [parameter for network in networks for parameter in network.state_dict().values()]
-
-    once, again, other = tensors(3), tensors(3), tensors(4)
-    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
-    assert any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(once, other, strict=False))
-
-
-@pytest.mark.parametrize("seed", range(100, 130))
-def test_right_answers_hold_on_fresh_inputs(seed):
-    for question in EXERCISE.questions:
-        inputs = question.make_inputs(seed)
-        question.judge(question.make_inputs(seed), RIGHT[question.function](*inputs.values()))
