@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from corpus.base import FULL, answers, notebook, others
@@ -12,6 +13,7 @@ from course_lib.grading.grade import grade_submission
 from course_lib.grading.result import Deadlines, Result, result_key
 from course_lib.grading.suspicion import suspicions
 
+ROOT = Path(__file__).resolve().parents[2]
 FAST = Deadlines(cell=10, call=10, total=60, grace=1)
 
 DEFINITION = """
@@ -123,6 +125,19 @@ def test_a_hidden_mutation_earns_nothing(sandbox, double):
 
 def test_the_course_exercise(sandbox, assignment):
     assert grade(sandbox, assignment, *answers(*others())).total == FULL
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "solutions").glob("*.ipynb"))])
+def test_every_solution_earns_everything_and_every_blank_nothing(sandbox, name):
+    """Pelo lado de fora: o caderno inteiro, como o estudante o entregaria, na caixa em que a turma é corrigida."""
+    course = load_assignment(name, 7)
+    marks = {}
+    for folder in ("solutions", "exercises"):
+        result = grade_submission((ROOT / folder / f"{name}.ipynb").read_bytes(), course, sandbox, Deadlines())
+        marks[folder] = [question.mark for question in result.questions]
+        assert not result.alarms
+    assert marks["solutions"] == [question.points for question in course.exercise.questions]
+    assert set(marks["exercises"]) == {0}
 
 
 def test_unreadable_notebook_has_zero_and_the_reason(sandbox, double):
