@@ -177,15 +177,16 @@ class Mixture(NamedTuple):
         single = (y.unsqueeze(1) + self.mean * inverse_scale) / (inverse_scale + FLOOR)  # (B, K, …)
         low, high = single.amin(1), single.amax(1)
         x = (low + high) / 2
-        close = 4 * torch.finfo(y.dtype).eps
-        for i in range(40 if y.dtype == torch.float32 else 80):
+        # O erro do método de Newton é da ordem do quadrado do passo: um passo destes já dá todos os algarismos.
+        close = 0.25 * torch.finfo(y.dtype).eps ** 0.5
+        for i in range(100):
             found, log_slope = self.curve(x)
             low, high = torch.where(found < y, x, low), torch.where(found < y, high, x)
             newton = x + (y - found) * (-log_slope).exp()
-            if ((newton - x).abs() <= close * (1 + x.abs())).all():
-                break
+            if ((newton - x).abs() <= close).all():
+                return newton
             middle = (low + high) / 2
-            x = torch.where((newton > low) & (newton < high) & (i % 2 == 1), newton, middle)
+            x = torch.where((newton > low) & (newton < high) & (i % 4 != 0), newton, middle)
         return x
 
 
