@@ -89,6 +89,11 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def random_images(n: int, source: torch.Generator) -> Tensor:
+    """``n`` imagens (n, 1, 28, 28) de pixels sorteados em [-1, 1)."""
+    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
+
+
 def tensor_answer(
     answer: Any,
     shape: tuple[int, ...],

@@ -238,7 +238,8 @@ def _build_flow_matching(total_steps: int) -> ObjectiveStep:
 
 def _build_flows(total_steps: int) -> ObjectiveStep:
     model = RealNVP.for_images()
-    # As curvas de cada pixel precisam andar unidades inteiras até o preto e o branco: um passo cinco vezes maior.
+    # As curvas de cada pixel andam a uma taxa cinco vezes maior: era preciso quando começavam longe do preto e do
+    # branco; desde que começam sobre eles, a taxa comum não foi medida.
     curves = [p for layer in model.modules() if isinstance(layer, MixtureCDF) for p in layer.parameters()]
     networks = [p for layer in model.modules() if isinstance(layer, ConvConditioner) for p in layer.parameters()]
     optimizer = torch.optim.Adam([{"params": networks, "lr": 2e-3}, {"params": curves, "lr": 1e-2}], fused=True)

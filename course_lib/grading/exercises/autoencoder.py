@@ -16,15 +16,12 @@ from course_lib.grading.exercise import (
     compare,
     generator,
     number_answer,
+    random_images,
     tensor_answer,
     tuple_answer,
 )
 
 # ---- Entradas sorteadas ----
-
-
-def _images(n: int, source: torch.Generator) -> Tensor:
-    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
 
 
 def _orthonormal_rows(n: int, dim: int, source: torch.Generator) -> Tensor:
@@ -38,19 +35,19 @@ def _forward_inputs(seed: int) -> dict[str, Any]:
         (torch.randn(after, before, generator=source) * before**-0.5, 0.5 * torch.randn(after, generator=source))
         for before, after in pairwise(sizes)
     ]
-    return {"x": _images(3 + seed % 2, source), "layers": layers}
+    return {"x": random_images(3 + seed % 2, source), "layers": layers}
 
 
 def _error_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
-    x = _images(3 + seed % 3, source)
+    x = random_images(3 + seed % 3, source)
     return {"x_hat": (x + 0.2 * torch.randn(x.shape, generator=source)).clamp(-1, 1), "x": x}
 
 
 def _pca_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     return {
-        "x": _images(3 + seed % 2, source),
+        "x": random_images(3 + seed % 2, source),
         # Uma média longe de zero, como a dos dígitos, quase toda preta.
         "mean": -0.6 + 0.3 * torch.randn(784, generator=source),
         "components": _orthonormal_rows(4 + seed % 3, 784, source),

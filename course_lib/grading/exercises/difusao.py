@@ -14,15 +14,12 @@ from course_lib.grading.exercise import (
     close,
     compare,
     generator,
+    random_images,
     tensor_answer,
     tuple_answer,
 )
 
 # ---- Entradas sorteadas ----
-
-
-def _images(n: int, source: torch.Generator) -> Tensor:
-    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
 
 
 def _noise(n: int, source: torch.Generator) -> Tensor:
@@ -40,7 +37,7 @@ def _q_sample_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     n = 4 + seed % 3
     alpha_bar = 0.1 + 0.8 * torch.rand(n, generator=source)  # um instante por imagem
-    return {"x_0": _images(n, source), "alpha_bar": alpha_bar, "eps": _noise(n, source)}
+    return {"x_0": random_images(n, source), "alpha_bar": alpha_bar, "eps": _noise(n, source)}
 
 
 def _bar(low: float, high: float, source: torch.Generator) -> Tensor:
@@ -51,7 +48,7 @@ def _predict_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     n = 3 + seed % 2
     bar_t = _bar(0.2, 0.7, source)
-    x_0, eps = _images(n, source), _noise(n, source)
+    x_0, eps = random_images(n, source), _noise(n, source)
     # O ruído previsto erra um pouco: parte das estimativas sai de [-1, 1] e precisa do corte.
     eps_hat = eps + 0.5 * _noise(n, source)
     return {"x_t": bar_t.sqrt() * x_0 + (1 - bar_t).sqrt() * eps, "eps_hat": eps_hat, "bar_t": bar_t}
@@ -64,7 +61,7 @@ def _posterior_inputs(seed: int) -> dict[str, Any]:
     bar_t = bar_s * _bar(0.3, 0.7, source)
     if seed % 3 == 2:
         bar_s = torch.ones(())  # a chegada à imagem limpa
-    return {"x_0": _images(n, source), "x_t": _noise(n, source), "bar_t": bar_t, "bar_s": bar_s}
+    return {"x_0": random_images(n, source), "x_t": _noise(n, source), "bar_t": bar_t, "bar_s": bar_s}
 
 
 def _guided_inputs(seed: int) -> dict[str, Any]:

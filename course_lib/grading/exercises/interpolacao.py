@@ -17,6 +17,7 @@ from course_lib.grading.exercise import (
     compare,
     generator,
     number_answer,
+    random_images,
     require_no_gradient,
     tensor_answer,
 )
@@ -27,10 +28,6 @@ PAIRS = ((4, 9), (5, 3), (7, 1))
 
 
 # ---- Entradas sorteadas ----
-
-
-def _images(n: int, source: torch.Generator) -> Tensor:
-    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
 
 
 def _model(seed: int) -> Autoencoder | VAE:
@@ -50,11 +47,11 @@ def _pick_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     labels = torch.randperm(60, generator=source) % 10
     digit_a, digit_b = PAIRS[seed % len(PAIRS)]
-    return {"images": _images(60, source), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
+    return {"images": random_images(60, source), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
 
 
 def _code_inputs(seed: int) -> dict[str, Any]:
-    return {"model": _model(seed), "x": _images(3, generator(seed))}
+    return {"model": _model(seed), "x": random_images(3, generator(seed))}
 
 
 def _interpolate_inputs(seed: int) -> dict[str, Any]:
@@ -67,22 +64,22 @@ def _interpolate_inputs(seed: int) -> dict[str, Any]:
 def _path_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     n = 5 if seed < 2 else int(torch.randint(3, 10, (), generator=source))
-    return {"model": _model(seed), "x": _images(2, source), "n": n}
+    return {"model": _model(seed), "x": random_images(2, source), "n": n}
 
 
 def _jump_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     n = int(torch.randint(4, 9, (), generator=source))
     sizes = 0.02 + 0.3 * torch.rand(n, 1, 1, 1, generator=source)
-    return {"frames": (_images(n, source) * sizes).cumsum(0)}
+    return {"frames": (random_images(n, source) * sizes).cumsum(0)}
 
 
 def _distance_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
-    images = (_images(30, source) + torch.rand(30, 1, 1, 1, generator=source) - 0.5).clamp(-1, 1)
+    images = (random_images(30, source) + torch.rand(30, 1, 1, 1, generator=source) - 0.5).clamp(-1, 1)
     chosen = torch.randperm(30, generator=source)[:5]
     # Cada quadro é uma imagem real com ruído e outro brilho: há uma mais parecida, e não é a mais próxima em pixels.
-    noisy = 0.3 * images[chosen] + 0.3 * _images(5, source)
+    noisy = 0.3 * images[chosen] + 0.3 * random_images(5, source)
     return {"frames": noisy + 0.3 * torch.rand(5, 1, 1, 1, generator=source), "images": images}
 
 

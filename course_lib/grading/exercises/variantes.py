@@ -15,15 +15,12 @@ from course_lib.grading.exercise import (
     compare,
     generator,
     number_answer,
+    random_images,
     tensor_answer,
     tuple_answer,
 )
 
 # ---- Entradas sorteadas ----
-
-
-def _images(n: int, source: torch.Generator) -> Tensor:
-    return 2 * torch.rand(n, 1, 28, 28, generator=source) - 1
 
 
 def _dense(n_in: int, n_out: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -34,7 +31,7 @@ def _dense(n_in: int, n_out: int, source: torch.Generator) -> tuple[Tensor, Tens
 
 def _corruption_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
-    x = _images(3 + seed % 2, source)
+    x = random_images(3 + seed % 2, source)
     return {
         "x": x,
         "eps": torch.randn(x.shape, generator=source),
@@ -46,7 +43,7 @@ def _corruption_inputs(seed: int) -> dict[str, Any]:
 
 def _loss_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
-    x = _images(4 + seed % 3, source)
+    x = random_images(4 + seed % 3, source)
     hidden = 12 + seed % 5
     return {
         "x": x,
@@ -58,7 +55,7 @@ def _loss_inputs(seed: int) -> dict[str, Any]:
 
 def _psnr_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
-    x = _images(3 + seed % 3, source)
+    x = random_images(3 + seed % 3, source)
     # Cada imagem com um erro bem diferente: a média das PSNR não é a PSNR do erro médio.
     scale = torch.tensor([0.05, 0.2, 0.6, 0.1, 0.4])[: len(x)].view(-1, 1, 1, 1)
     return {"x_hat": (x + scale * torch.randn(x.shape, generator=source)).clamp(-1, 1), "x": x}
@@ -69,7 +66,7 @@ def _wiener_inputs(seed: int) -> dict[str, Any]:
     k = 20 + seed % 3
     components = torch.linalg.qr(torch.randn(784, k, generator=source)).Q.T.contiguous()
     return {
-        "noisy": _images(3 + seed % 2, source) + torch.randn(3 + seed % 2, 1, 28, 28, generator=source),
+        "noisy": random_images(3 + seed % 2, source) + torch.randn(3 + seed % 2, 1, 28, 28, generator=source),
         "mean": -0.6 + 0.3 * torch.randn(784, generator=source),
         "components": components,
         "variances": torch.logspace(1.5, -2, k),
@@ -80,7 +77,7 @@ def _wiener_inputs(seed: int) -> dict[str, Any]:
 def _contraction_inputs(seed: int) -> dict[str, Any]:
     source = generator(seed)
     weight, bias = _dense(784, 9 + seed % 4, source)
-    return {"x": _images(5 + seed % 3, source), "weight": weight, "bias": bias}
+    return {"x": random_images(5 + seed % 3, source), "weight": weight, "bias": bias}
 
 
 def _greedy_inputs(seed: int) -> dict[str, Any]:
@@ -88,7 +85,7 @@ def _greedy_inputs(seed: int) -> dict[str, Any]:
     sizes = (784, 14 + seed % 3, 10, 8)[: 3 + seed % 2]
     below = [_dense(n_in, n_out, source) for n_in, n_out in pairwise(sizes)]
     return {
-        "x": _images(5 + seed % 2, source),
+        "x": random_images(5 + seed % 2, source),
         "below": below,
         "encoder": _dense(sizes[-1], 5, source),
         "decoder": _dense(5, sizes[-1], source),
