@@ -24,12 +24,18 @@ from course_lib.data import ImageDataset, load_mnist
 from course_lib.training import fit
 from course_lib.training.checkpoint import write_atomically
 from course_lib.training.recipes import RECIPES, get_recipe
-from course_lib.weights import SHIPPED, draw, load_judge, load_shipped
+from course_lib.weights import (
+    DOCUMENT,
+    FLOOR,
+    SAMPLES_CARD,
+    SHIPPED,
+    SampleRow,
+    draw,
+    load_judge,
+    load_shipped,
+)
 
-CARD = SHIPPED / "samples.json"
 SEED = 0
-FLOOR = "reais de treino (o piso)"
-DOCUMENT = "GAN do documento"
 DOCUMENT_EPOCHS = 40
 DOCUMENT_BATCH = 128
 
@@ -72,19 +78,15 @@ def save_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def report_of(row: dict[str, Any]) -> metrics.SampleReport:
-    """O relato do juiz de uma linha do cartão."""
-    fields = {key: row[key] for key in metrics.SampleReport.__dataclass_fields__}
-    return metrics.SampleReport(**{**fields, "coverage": tuple(fields["coverage"])})
-
-
 def main() -> None:
     models = shipped_models()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.samples", description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, metavar="N", help="amostras de cada modelo (padrão: 10000)")
     parser.add_argument("--so", nargs="+", choices=models, default=list(models), help="mede só estas famílias")
     parser.add_argument("--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento (padrão: 3)")
-    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=CARD, help=f"o cartão (padrão: {CARD})")
+    parser.add_argument(
+        "--saida", type=Path, metavar="ARQUIVO", default=SAMPLES_CARD, help=f"o cartão (padrão: {SAMPLES_CARD})"
+    )
     options = parser.parse_args()
 
     train, test = load_mnist("train"), load_mnist("test")
@@ -112,11 +114,11 @@ def main() -> None:
             continue
         rows.append(measure_row(name, weights, seed, judge, sample))
         save_rows(options.saida, rows)
-        print(metrics.SampleReport.table([report_of(rows[-1])]), flush=True)
+        print(metrics.SampleReport.table([SampleRow.from_dict(rows[-1]).report]), flush=True)
 
     rows.sort(key=lambda row: row["frechet"])
     print(f"\nDiante das {len(test)} imagens de teste")
-    print(metrics.SampleReport.table([report_of(row) for row in rows]))
+    print(metrics.SampleReport.table([SampleRow.from_dict(row).report for row in rows]))
     document = statistics.median(row["frechet"] for row in rows if row["name"] == DOCUMENT)
     for row in rows:
         if row["name"] in models:

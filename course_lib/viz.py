@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor
 
@@ -350,6 +350,91 @@ def scatter_panels(
         _finish_panel(ax, name)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    _suptitle(fig, title)
+
+
+def labelled_points(
+    points: Mapping[str, tuple[float, float]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    logx: bool = False,
+    logy: bool = False,
+    hline: tuple[float, str] | None = None,
+) -> None:
+    """Um ponto por entrada, com o nome escrito ao lado: uma medida contra outra.
+
+    Args:
+        points: nome → (x, y).
+        title: título.
+        xlabel: eixo horizontal, com a unidade.
+        ylabel: eixo vertical, com a unidade.
+        logx: escala logarítmica no eixo horizontal.
+        logy: escala logarítmica no eixo vertical.
+        hline: altura e rótulo de uma linha horizontal de referência.
+
+    Raises:
+        ValueError: não há pontos.
+    """
+    runtime.require(len(points) > 0, "points: não veio nenhum ponto")
+    fig, ax = plt.subplots(figsize=(6.8, 4.4))
+    if logx:
+        ax.set_xscale("log")
+    if logy:
+        ax.set_yscale("log")
+    xy = np.array(list(points.values()), dtype=float)
+    ax.scatter(xy[:, 0], xy[:, 1], s=36, color=COLORS[0], zorder=3)
+    if hline is not None:
+        ax.axhline(hline[0], color="#666666", linestyle=(0, (1, 2)), label=hline[1])
+    ax.margins(x=0.18, y=0.12)
+    _finish(ax, title, xlabel, ylabel, legend=hline is not None)
+    # As posições na figura, e não nos eixos, dizem que nomes se encostariam: esses descem ou sobem uma linha.
+    fig.draw_without_rendering()
+    taken: list[tuple[float, float]] = []
+    for (x, y), name in sorted(zip(ax.transData.transform(xy), points, strict=True), key=lambda pair: -pair[0][1]):
+        height = y
+        while any(abs(x - left) < 95 and abs(height - top) < 15 for left, top in taken):
+            height -= 15
+        taken.append((x, height))
+        offset = (6, (height - y) * 72 / fig.dpi)
+        ax.annotate(name, points[name], xytext=offset, textcoords="offset points", fontsize=8, va="center")
+
+
+def ball_panels(
+    panels: Mapping[str, tuple[Tensor, Tensor, Tensor]], *, labels: tuple[str, str], n_cols: int = 3, title: str = ""
+) -> None:
+    """Um quadro por entrada: as bolas de uma nuvem e, por cima, os pontos de outra, os de fora marcados com um x.
+
+    Args:
+        panels: título do quadro → (nuvem (M, 2), raios (M,), pontos (N, 2)).
+        labels: o nome dos pontos que caem dentro de alguma bola, e o dos que ficam fora.
+        n_cols: quadros por linha.
+        title: título da figura.
+
+    Raises:
+        ValueError: não há quadros, ou a nuvem e os raios de algum não combinam.
+    """
+    runtime.require(len(panels) > 0, "panels: não veio nenhum quadro")
+    for name, (cloud, radii, points) in panels.items():
+        valid = cloud.ndim == points.ndim == 2 and cloud.shape[1] == points.shape[1] == 2 and len(cloud) == len(radii)
+        shapes = ", ".join(str(tuple(value.shape)) for value in (cloud, radii, points))
+        runtime.require(valid, f"panels[{name!r}]: vieram formas {shapes}; esperava (M, 2), (M,) e (N, 2)")
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.9, 2.7), margin=(0, 0.7))
+    for ax, (name, (cloud, radii, points)) in zip(axes, panels.items(), strict=True):
+        for center, radius in zip(cloud.tolist(), radii.tolist(), strict=True):
+            ax.add_patch(Circle(center, radius, facecolor=COLORS[5], alpha=0.18, linewidth=0))
+        inside = _numpy((torch.cdist(points, cloud) <= radii).any(1))
+        xy = _numpy(points)
+        for members, marker, color, label in (
+            (inside, "o", COLORS[0], labels[0]),
+            (~inside, "x", COLORS[1], labels[1]),
+        ):
+            ax.scatter(xy[members, 0], xy[members, 1], s=11, marker=marker, color=color, linewidths=0.9, label=label)
+        ax.set_aspect("equal")
+        _finish_panel(ax, name)
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=2)
     _suptitle(fig, title)
 
 

@@ -5,7 +5,13 @@ import torch
 
 from course_lib import metrics
 from course_lib.data import load_embedded_digits
-from course_lib.metrics.samples import frechet_distance, kernel_distance, precision_recall
+from course_lib.metrics.samples import (
+    frechet_distance,
+    kernel_distance,
+    nearest_images,
+    neighbour_radii,
+    precision_recall,
+)
 from course_lib.models.judge import JudgeNetwork
 
 
@@ -66,6 +72,29 @@ def test_precision_and_recall_against_brute_force(monkeypatch):
     assert recall == pytest.approx(brute_force(real, generated, 2))
     monkeypatch.setattr("course_lib.metrics.samples.ROWS_AT_ONCE", 7)  # em pedaços dá o mesmo
     assert precision_recall(generated, real, k=2) == (precision, recall)
+
+
+def test_radii_skip_the_point_itself_and_reach_the_kth_neighbour():
+    cloud = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    assert neighbour_radii(cloud, k=1).tolist() == [1, 1, 2, 4]
+    assert neighbour_radii(cloud, k=2).tolist() == [3, 2, 3, 6]
+    with pytest.raises(ValueError, match="pede pelo menos 5"):
+        neighbour_radii(cloud, k=4)
+
+
+def test_nearest_images_finds_the_copy_and_the_distance_in_unit_pixels(digits, monkeypatch):
+    distance, index = nearest_images(digits[[7, 3]], digits)
+    assert index.tolist() == [7, 3]
+    torch.testing.assert_close(distance, torch.zeros(2), rtol=0, atol=1e-3)
+    white, black = torch.ones(1, 1, 28, 28), -torch.ones(2, 1, 28, 28)
+    black[1, 0, :2] = 1  # 56 pixels acesos; faltam 728
+    distance, index = nearest_images(white, black)
+    assert (distance.item(), index.item()) == (pytest.approx(728**0.5), 1)
+    monkeypatch.setattr("course_lib.metrics.samples.IMAGES_AT_ONCE", 7)
+    in_pieces = nearest_images(digits[:20], digits[20:])
+    brute = torch.cdist(digits[:20].flatten(1), digits[20:].flatten(1)).min(1)
+    torch.testing.assert_close(in_pieces[0], brute.values / 2)
+    assert torch.equal(in_pieces[1], brute.indices)
 
 
 def test_a_generator_with_one_mode_of_two_has_precision_without_recall():

@@ -133,6 +133,32 @@ def test_arrows_start_at_their_points_and_keep_their_length():
     assert [first.get_title(), second.get_title()] == ["campo", "contrário"]
 
 
+def test_labelled_points_write_every_name_beside_its_point_without_overlap():
+    points = {"longe": (1.0, 100.0), "perto": (10.0, 1.0), "vizinho": (10.5, 1.0), "outro": (9.8, 1.01)}
+    viz.labelled_points(points, logx=True, logy=True, hline=(0.5, "piso"), title="t", xlabel="x", ylabel="y")
+    fig = plt.gcf()
+    (ax,) = fig.axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), list(points.values()))
+    assert {text.get_text(): text.xy for text in ax.texts} == points
+    boxes = [text.get_window_extent(fig.canvas.get_renderer()) for text in ax.texts]
+    for i, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_ball_panels_draw_each_ball_and_tell_inside_from_outside():
+    cloud, radii = torch.tensor([[0.0, 0.0], [5.0, 0.0]]), torch.tensor([1.0, 2.0])
+    points = torch.tensor([[0.9, 0.0], [1.1, 0.0], [5.0, 1.9], [5.0, 2.1], [0.0, -3.0]])
+    viz.ball_panels({"a": (cloud, radii, points), "b": (cloud, radii, points)}, labels=("dentro", "fora"), title="t")
+    first, second = plt.gcf().axes
+    assert [ax.get_title() for ax in (first, second)] == ["a", "b"]
+    assert [(*ball.center, ball.radius) for ball in first.patches] == [(0, 0, 1), (5, 0, 2)]
+    inside, outside = first.collections
+    np.testing.assert_allclose(inside.get_offsets(), points[[0, 2]])
+    np.testing.assert_allclose(outside.get_offsets(), points[[1, 3, 4]])
+    assert [text.get_text() for text in plt.gcf().legends[0].get_texts()] == ["dentro", "fora"]
+
+
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -144,6 +170,12 @@ def test_arrows_start_at_their_points_and_keep_their_length():
         (lambda x: viz.latent_traversal(lambda z: z, torch.zeros(2), [2]), "não existe"),
         (lambda x: viz.scatter_panels({}), "nenhum quadro"),
         (lambda x: viz.arrow_panels({}), "nenhum quadro"),
+        (lambda x: viz.labelled_points({}), "nenhum ponto"),
+        (lambda x: viz.ball_panels({}, labels=("a", "b")), "nenhum quadro"),
+        (
+            lambda x: viz.ball_panels({"a": (torch.zeros(4, 2), torch.zeros(3), torch.zeros(1, 2))}, labels=("a", "b")),
+            r"\(4, 2\), \(3,\), \(1, 2\)",
+        ),
         (lambda x: viz.arrow_panels({"a": (torch.zeros(4, 2), torch.zeros(3, 2))}), r"\(N, 2\) nas duas"),
         (lambda x: viz.embedding(torch.zeros(4, 3), torch.zeros(4)), r"\(N, 2\)"),
         (lambda x: viz.embedding(torch.zeros(4, 2), torch.zeros(3)), r"\(4,\)"),

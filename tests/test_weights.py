@@ -10,12 +10,17 @@ import safetensors.torch
 import torch
 
 from course_lib.data import load_embedded_digits, load_mnist
+from course_lib.metrics import SampleReport
 from course_lib.training import History
 from course_lib.training.recipes import RECIPES, networks, train
 from course_lib.weights import (
+    DOCUMENT,
+    FLOOR,
+    SAMPLES_CARD,
     SHIPPED,
     WeightsError,
     load_judge,
+    load_sample_rows,
     load_shipped,
     load_trained,
     measure,
@@ -184,6 +189,45 @@ def test_the_pretraining_study_has_every_run():
     assert study["dados"] == {"treino": "MNIST (treino)", "imagens": 60_000, "teste": "MNIST (teste)"}
     runs = [(run["semente"], run["rotulos"], run["pre_treino"]) for run in study["treinamentos"]]
     assert sorted(runs) == sorted(itertools.product((0, 1, 2), (0, 1_000), (True, False)))
+
+
+ROW = {
+    "name": "gan", "n": 500, "network": "abc", "frechet": 30.0, "kid": 0.5, "kid_std": 0.1, "precision": 0.4,
+    "recall": 0.2, "coverage": [0.1] * 10, "confidence": 0.9, "pesos": "f00", "semente": 0, "segundos": 2.5,
+    "maquina": "aqui",
+}  # fmt: skip
+
+
+def test_the_samples_card_comes_back_sorted_by_distance(tmp_path):
+    path = tmp_path / "samples.json"
+    path.write_text(json.dumps({"linhas": [ROW, {**ROW, "name": FLOOR, "frechet": 0.2}]}), encoding="utf-8")
+    floor, gan = load_sample_rows(path)
+    assert (floor.report.name, gan.report.name) == (FLOOR, "gan")
+    assert gan.report.coverage == (0.1,) * 10
+    assert (gan.weights, gan.seed, gan.seconds, gan.machine) == ("f00", 0, 2.5, "aqui")
+    assert "gan" in SampleReport.table([gan.report])
+
+
+def test_bad_samples_card_says_how_to_make_it(tmp_path):
+    with pytest.raises(WeightsError, match=r"benchmarks\.samples"):
+        load_sample_rows(tmp_path / "samples.json")
+    path = tmp_path / "samples.json"
+    for text in ("{", "[]", '{"linhas": [{"name": "gan"}]}'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(WeightsError, match="estragado"):
+            load_sample_rows(path)
+
+
+@pytest.mark.skipif(not SAMPLES_CARD.is_file(), reason="as amostras ainda não foram medidas")
+def test_the_samples_card_is_of_the_weights_that_ship():
+    rows = load_sample_rows()
+    (judge,) = {row.report.network for row in rows}
+    assert load_shipped("judge")[1]["sha256"].startswith(judge)
+    assert len({row.report.n for row in rows}) == 1
+    measured = {row.report.name: row.weights for row in rows if row.weights}
+    shipped = {name: load_shipped(name)[1]["sha256"] for name in ALL_SHIPPED if RECIPES[name].sampler is not None}
+    assert measured == shipped
+    assert {FLOOR, DOCUMENT} <= {row.report.name for row in rows}
 
 
 def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):

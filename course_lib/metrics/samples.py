@@ -231,8 +231,38 @@ def precision_recall(features: Tensor, reference: Tensor, *, k: int = NEIGHBOURS
     return _inside(features, reference, k), _inside(reference, features, k)
 
 
-def _inside(points: Tensor, cloud: Tensor, k: int) -> float:
+def neighbour_radii(cloud: Tensor, *, k: int = NEIGHBOURS) -> Tensor:
+    """O raio (M,) da bola de cada ponto de cloud (M, K): a distância ao seu k-ésimo vizinho no próprio conjunto.
+
+    Raises:
+        ValueError: há menos de k + 1 pontos.
+    """
+    runtime.require(len(cloud) > k, f"cloud: vieram {len(cloud)} pontos; k = {k} pede pelo menos {k + 1}")
     # O vizinho de distância zero é o próprio ponto: por isso k + 1.
-    radii = torch.cat([torch.cdist(rows, cloud).kthvalue(k + 1, dim=1).values for rows in cloud.split(ROWS_AT_ONCE)])
+    return torch.cat([torch.cdist(rows, cloud).kthvalue(k + 1, dim=1).values for rows in cloud.split(ROWS_AT_ONCE)])
+
+
+def _inside(points: Tensor, cloud: Tensor, k: int) -> float:
+    radii = neighbour_radii(cloud, k=k)
     inside = [(torch.cdist(rows, cloud) <= radii).any(1) for rows in points.split(ROWS_AT_ONCE)]
     return torch.cat(inside).float().mean().item()
+
+
+def nearest_images(images: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """A imagem de ``reference`` mais próxima de cada uma, pixel a pixel: a conferência de que nada foi decorado.
+
+    Args:
+        images: (N, 1, 28, 28) em [-1, 1].
+        reference: (M, 1, 28, 28) em [-1, 1]; em geral, as de treino.
+
+    Returns:
+        ``(distância, índice)``, (N,) cada: distância euclidiana, com os pixels em [0, 1].
+
+    Raises:
+        TypeError, ValueError: ``images`` ou ``reference`` não é um lote de imagens.
+    """
+    runtime.require_images(images, "images")
+    runtime.require_images(reference, "reference")
+    flat = reference.flatten(1)
+    found = [torch.cdist(rows, flat).min(1) for rows in images.flatten(1).split(IMAGES_AT_ONCE)]
+    return torch.cat([each.values for each in found]) / 2, torch.cat([each.indices for each in found])
