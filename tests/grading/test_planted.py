@@ -44,11 +44,11 @@ def verdict(exercise: Exercise, planted: ModuleType, name: str, answer=None) -> 
 
 
 def inputs_of(question: Question, seed: int) -> list[torch.Tensor]:
-    """Os tensores das entradas, dentro de tuplas, listas, dicionários e redes também."""
+    """Os tensores e números das entradas, dentro de tuplas, listas, dicionários e redes também."""
 
     def flatten(value):
-        if isinstance(value, torch.Tensor):
-            return [value]
+        if isinstance(value, torch.Tensor | int | float):
+            return [torch.as_tensor(value)]
         if isinstance(value, torch.nn.Module):
             return list(value.state_dict().values())
         if isinstance(value, dict):
