@@ -117,7 +117,7 @@ def _judge_frechet(inputs: Mapping[str, Any], answer: Any) -> None:
         ),
         (
             between + spread - 2 * diagonal,
-            "isso só usa as variâncias, e esquece como as características variam juntas; só vale com matrizes diagonais.",
+            "isso só usa as variâncias: esquece como as características variam juntas. Só serve a matrizes diagonais.",
         ),
         (
             between + spread - 2 * entrywise,
