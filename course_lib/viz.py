@@ -420,7 +420,7 @@ def ball_panels(
         valid = cloud.ndim == points.ndim == 2 and cloud.shape[1] == points.shape[1] == 2 and len(cloud) == len(radii)
         shapes = ", ".join(str(tuple(value.shape)) for value in (cloud, radii, points))
         runtime.require(valid, f"panels[{name!r}]: vieram formas {shapes}; esperava (M, 2), (M,) e (N, 2)")
-    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.9, 2.7), margin=(0, 0.7))
+    fig, axes = _panel_grid(len(panels), n_cols, cell=(2.9, 2.3), margin=(0, 0.7))
     for ax, (name, (cloud, radii, points)) in zip(axes, panels.items(), strict=True):
         for center, radius in zip(cloud.tolist(), radii.tolist(), strict=True):
             ax.add_patch(Circle(center, radius, facecolor=COLORS[5], alpha=0.18, linewidth=0))
