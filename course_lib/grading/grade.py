@@ -59,37 +59,45 @@ def grade_submission(
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
     try:
-        for question, outcome in zip(assignment.exercise.questions, result.questions, strict=True):
-            _grade_question(student, assignment, question, outcome)
+        pairs = list(zip(assignment.exercise.questions, result.questions, strict=True))
+        failed = [pair for pair in pairs if _grade_question(student, assignment, *pair)]
+        if failed:
+            _tell_more(student.fresh(), assignment, failed)
     finally:
         sandbox.kill()
     result.seconds = round(time.monotonic() - start, 2)
     return result
 
 
-def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> None:
+def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
+    """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
     try:
         for case in assignment.hidden[question.name]:
             hint = _verdict(question, case, student.call(case), student.result, secret=True)
             if hint is not None:
-                # Os casos públicos não escondem nada: se também um deles falha, a dica dele pode dizer mais.
-                outcome.hint = _public_hint(student, assignment, question) or hint
-                return
+                outcome.hint = hint
+                return True
     except _Stopped as stop:
         outcome.hint = str(stop)
-        return
+        return False
     outcome.mark = question.points
+    return False
 
 
-def _public_hint(student: _Student, assignment: Assignment, question: Question) -> str | None:
-    try:
-        for case in assignment.public[question.name]:
-            hint = _verdict(question, case, student.call(case), student.result, secret=False)
-            if hint is not None:
-                return hint
-    except _Stopped:
-        pass
-    return None
+def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple[Question, QuestionResult]]) -> None:
+    """Troca a dica pela de um caso público que também falhe: ele não esconde nada, e ela pode citar o erro.
+
+    Só num processo que nunca viu um caso oculto: outro contaria, no texto de um erro público, os ocultos que guardou.
+    """
+    for question, outcome in failed:
+        try:
+            for case in assignment.public[question.name]:
+                hint = _verdict(question, case, student.call(case), student.result, secret=False)
+                if hint is not None:
+                    outcome.hint = hint
+                    break
+        except _Stopped:
+            continue
 
 
 def _verdict(question: Question, case: Case, reply: dict[str, Any], result: Result, *, secret: bool) -> str | None:
@@ -117,7 +125,8 @@ def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: b
     if kind == "prazo":
         return "a função não terminou no prazo."
     if kind == "canal":
-        return f"{_text(error, 'text') or 'a resposta não serve'}."
+        # O texto também vem de lá: com uma entrada oculta na mão, ele poderia citá-la.
+        return "a resposta é grande demais." if secret else f"{_text(error, 'text') or 'a resposta não serve'}."
     line = error.get("line")
     stumble = Stumble(
         kind if type(kind) is str else "erro",
@@ -151,6 +160,14 @@ class _Student:
         self._starts = 0
         self._skipped: set[int] = set()
         self._noted: set[int] = set()
+
+    def fresh(self) -> _Student:
+        """A mesma entrega num processo novo, que não viu nada; o que houver nele já não conta para o resultado."""
+        self.sandbox.kill()
+        scratch = Result([])
+        again = _Student(self.sandbox, self.cells, self.deadlines, scratch)
+        again._limit, again._skipped = self._limit, self._skipped
+        return again
 
     def call(self, case: Case) -> dict[str, Any]:
         """A resposta da função a um caso.
