@@ -21,6 +21,9 @@ from course_lib.grading.sandbox import Sandbox
 from course_lib.grading.submission import SubmissionError, read_cells
 from course_lib.grading.suspicion import suspicions
 
+# Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
+HURRY = 1.0
+
 # Os juízes e os sorteios usam o gerador global do PyTorch, e as entregas são corrigidas em linhas paralelas.
 _one_at_a_time = threading.Lock()
 
@@ -156,6 +159,7 @@ class _Student:
         self.deadlines = deadlines
         self.result = result
         self._limit = time.monotonic() + deadlines.total
+        self._cells_limit = self._limit - deadlines.total + deadlines.cells
         self._channel: Channel | None = None
         self._starts = 0
         self._skipped: set[int] = set()
@@ -197,7 +201,9 @@ class _Student:
             before = time.monotonic()
             self._channel = self.sandbox.open()
             # O tempo que a máquina leva para abrir uma caixa não é do estudante.
-            self._limit += time.monotonic() - before
+            opening = time.monotonic() - before
+            self._limit += opening
+            self._cells_limit += opening
             for number, source in enumerate(self.cells, start=1):
                 if number not in self._skipped and not self._run(number, source):
                     break
@@ -205,7 +211,7 @@ class _Student:
 
     def _run(self, number: int, source: str) -> bool:
         """Executa uma célula; falso se ela custou o processo."""
-        seconds = min(self.deadlines.cell, self._left())
+        seconds = min(self.deadlines.cell, max(self._cells_limit - time.monotonic(), HURRY), self._left())
         message = {"op": "cell", "source": source, "number": number, "seconds": seconds}
         try:
             reply = self._channel.request(message, (), seconds + self.deadlines.grace)
@@ -223,6 +229,9 @@ class _Student:
             else:
                 what = ": ".join(filter(None, (_text(error, "type"), _text(error, "text"))))
                 self.result.notes.append(f"célula {number}: parou com {what}")
+                # Um pacote que o estudante tem e quem corrige não tem; o do Colab só existe lá.
+                if what.startswith("ModuleNotFoundError") and "google" not in what:
+                    self.result.alarms.append(f"célula {number}: falta um módulo nesta máquina ({what})")
         return True
 
     def _stop(self, where: str, error: ChannelError) -> _Stopped:

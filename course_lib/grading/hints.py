@@ -27,11 +27,8 @@ def explain(stumble: Stumble, question: Question, arguments: Iterable[str], *, s
         name = "outra função" if secret else f"`{stumble.text}`"
         return f"ela chama {name}, que ainda está em branco. Resolva-a antes."
     if stumble.kind == "ausente":
-        seen = (
-            f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado."
-            if stumble.text and not secret
-            else ""
-        )
+        told = stumble.text and not secret
+        seen = f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado." if told else ""
         return f"não encontrei essa função. Rode antes a célula que a define.{seen}"
     if stumble.kind == "não é função":
         return f"`{question.function}` existe, mas não é uma função. Rode de novo a célula que a define."

@@ -115,6 +115,20 @@ def test_the_whole_submission_has_a_deadline(sandbox, double):
     assert result.seconds < 20
 
 
+def test_slow_cells_leave_time_for_the_functions(sandbox, double):
+    deadlines = Deadlines(cell=4, call=2, cells=4, total=9, grace=1)
+    lazy = ["import time\ntime.sleep(60)"] * 3
+    result = grade(sandbox, double, *lazy, "double = twice = lambda x: 2 * x", deadlines=deadlines)
+    assert result.total == 4
+
+
+def test_a_missing_package_is_for_the_teacher_to_see(sandbox, double):
+    result = grade(sandbox, double, "import pacote_ausente", "import google.colab")
+    assert [alarm for alarm in result.alarms if "falta um módulo" in alarm] == [
+        "célula 2: falta um módulo nesta máquina (ModuleNotFoundError: No module named 'pacote_ausente')"
+    ]
+
+
 def test_a_hidden_mutation_earns_nothing(sandbox, double):
     cheat = "import inside.serve\ninside.serve.altered = lambda a, b: []"
     result = grade(sandbox, double, cheat, "def double(x):\n    x.zero_()\n    return x")
