@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import sys
 from collections.abc import Sequence
@@ -234,6 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # DataError já vem com a sua explicação; dos demais só se aproveitam o caminho e o motivo do sistema.
         system = error.filename and error.strerror
         detail = f"não consegui ler ou gravar {error.filename} ({error.strerror})" if system else str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            detail = "acabou o espaço em disco; libere algum e rode o mesmo comando outra vez"
         print(f"erro: {detail}", file=sys.stderr)
         return 1
     except (CheckpointError, NonFiniteLossError, SandboxError, ValueError, WeightsError) as error:

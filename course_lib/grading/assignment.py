@@ -79,6 +79,21 @@ class Assignment:
             for question in self.exercise.questions
         }
 
+    def draw(self) -> None:
+        """Sorteia já todos os casos, para que um engano na definição apareça antes da primeira entrega.
+
+        Raises:
+            ValueError: um sorteio não serve; a mensagem diz de que questão, e por quê.
+        """
+        for question in self.exercise.questions:
+            first = self.hidden[question.name][0]
+            again = _case(question, first.seed)
+            runtime.require(
+                (again.message, again.blobs) == (first.message, first.blobs),
+                f"{question.name}: make_inputs deu entradas diferentes com a mesma semente; sorteie só a partir dela",
+            )
+        _ = self.public
+
     def _seeds(self, n: int, question: Question) -> list[int]:
         # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador.
         base = 2**20 + runtime.derive_seed(self.class_seed, _HIDDEN, n) % 2**30
@@ -131,7 +146,15 @@ def define(source: str, name: str, class_seed: int) -> Assignment:
 
 
 def _case(question: Question, seed: int) -> Case:
-    inputs = question.make_inputs(seed)
+    try:
+        inputs = question.make_inputs(seed)
+    except Exception as error:
+        raise ValueError(f"{question.name}: make_inputs parou com {type(error).__name__}: {error}") from None
+    runtime.require(
+        isinstance(inputs, dict),
+        f"{question.name}: make_inputs devolveu {type(inputs).__name__}; esperava um dicionário com os argumentos da "
+        "função, na ordem",
+    )
     encoder = InputEncoder()
     try:
         nodes = [encoder.encode(value) for value in inputs.values()]

@@ -16,7 +16,7 @@ from course_lib.grading.bubblewrap import SandboxError
 from course_lib.grading.grade import grade_submission
 from course_lib.grading.result import Deadlines, QuestionResult, Result, result_key
 from course_lib.grading.sandbox import Confinement, Sandbox
-from course_lib.grading.submission import Submission, SubmissionError
+from course_lib.grading.submission import Submission, SubmissionError, UnreachableError
 from course_lib.training.checkpoint import write_atomically
 
 
@@ -152,6 +152,9 @@ def plan(
     for position, entry in enumerate(marked):
         try:
             content = entry.submission.read()
+        except UnreachableError as error:
+            entry.failure = f"não foi corrigida: {error}"
+            continue
         except SubmissionError as error:
             entry.result = _unreadable(assignment, str(error))
             continue

@@ -34,6 +34,12 @@ def require_sandbox() -> None:
         raise SandboxError("a caixa isolada só existe no Linux; corrija numa máquina Linux ou no WSL2")
     if shutil.which("bwrap") is None:
         raise SandboxError(f"não achei o bwrap, que isola o código dos estudantes; {INSTALL}")
+    for folder in sorted(_shown()):
+        if not _readable(folder):
+            raise SandboxError(
+                f"você não tem permissão de ler {folder}, onde está o Python que corrige, e a caixa isolada precisa "
+                "dela; corrija como o dono da pasta, ou com um Python instalado onde todos leiam"
+            )
     trial = ["bwrap", *_unshare_options(), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
     result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
@@ -43,6 +49,22 @@ def require_sandbox() -> None:
         )
 
 
+def require_out_of_sight(*paths: Path) -> None:
+    """Confere que nada do que é do professor está numa pasta que a caixa mostra aos estudantes.
+
+    Raises:
+        SandboxError: um dos caminhos está; a mensagem diz qual.
+    """
+    seen = {*map(Path, _SYSTEM_FOLDERS), *_shown()}
+    for path in paths:
+        for folder in seen:
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise SandboxError(
+                    f"{path} fica dentro de {folder}, que o código dos estudantes consegue ler; ponha o exercício, as "
+                    "entregas e a saída noutra pasta (a sua, por exemplo)"
+                )
+
+
 def bubblewrap_command(limits: Limits) -> list[str]:
     """O comando que monta a caixa: só o sistema, o Python e a biblioteca, sem o corretor.
 
@@ -50,9 +72,7 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         SandboxError: não há bubblewrap.
     """
     require_sandbox()
-    package = Path(course_lib.__file__).resolve().parent
-    shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], package}
-    shown |= {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+    package = _package()
     command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
     command += [*_unshare_options(), "--cap-drop", "ALL"]
     for power in _POWERS:
@@ -67,7 +87,7 @@ def bubblewrap_command(limits: Limits) -> list[str]:
     for file in _SYSTEM_FILES:
         command += ["--ro-bind-try", file, file]
     bound = [Path("/usr")]
-    for folder in sorted(shown):
+    for folder in sorted(_shown()):
         if not any(map(folder.is_relative_to, bound)):
             command += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
             bound.append(folder)
@@ -109,6 +129,26 @@ def environment(home: str, *, isolated: bool) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
+
+
+def _package() -> Path:
+    return Path(course_lib.__file__).resolve().parent
+
+
+def _shown() -> set[Path]:
+    """As pastas do Python e da biblioteca, que a caixa mostra além das do sistema."""
+    shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], _package()}
+    return shown | {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return True  # Um sistema pode citar pastas que não tem.
+    except PermissionError:
+        return False
+    return True
 
 
 def _unshare_options() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from course_lib.grading import batch
 from course_lib.grading.assignment import load_assignment
 from course_lib.grading.batch import Local, Marked, Store
-from course_lib.grading.bubblewrap import require_sandbox
+from course_lib.grading.bubblewrap import require_out_of_sight, require_sandbox
 from course_lib.grading.moodle import Filled, fill_worksheet
 from course_lib.grading.result import Deadlines
 from course_lib.grading.sandbox import Confinement
@@ -78,9 +79,12 @@ def grade_command(options: Namespace) -> int:
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:
         require_sandbox()
+        own = [Path(options.exercicio)] if options.exercicio.endswith(".py") else []
+        require_out_of_sight(*own, options.entregas, options.saida)
     submissions, ignored = find_submissions(options.entregas, options.saida)
     seed = batch.class_seed(options.saida, options.semente)
     assignment = load_assignment(options.exercicio, seed)
+    assignment.draw()
     deadlines = Deadlines()
     store = Store(options.saida)
     marked, jobs = batch.plan(submissions, assignment, deadlines, store)
@@ -96,7 +100,8 @@ def grade_command(options: Namespace) -> int:
         engine = Local(assignment, confinement, deadlines, workers=options.processos)
     interrupted = False
     try:
-        with tqdm(total=_missing(marked), desc=f"{prefix}Corrigindo", unit="entrega", file=sys.stderr) as bar:
+        todo = sum(len(job.owners) for job in jobs)
+        with tqdm(total=todo, desc=f"{prefix}Corrigindo", unit="entrega", file=sys.stderr) as bar:
 
             def tell(entry: Marked) -> None:
                 say(f"{entry.submission.student}: {_mark(entry)}")
@@ -125,9 +130,9 @@ def summary(marked: list[Marked], folder: Path) -> str:
     done = [entry.result for entry in marked if entry.result is not None]
     lines = [f"Corrigidas: {len(done)} de {len(marked)}"]
     if done:
-        totals = sorted(result.total for result in done)
+        totals = [result.total for result in done]
         full = sum(question.points for question in done[0].questions)
-        mean, middle = sum(totals) / len(totals), totals[len(totals) // 2]
+        mean, middle = statistics.fmean(totals), statistics.median(totals)
         lines.append(f"Média {decimal(mean)}, mediana {decimal(middle)}, de {decimal(full)} pontos")
     failed = [entry for entry in marked if entry.failure]
     lines += [f"✘ {entry.submission.student}: {entry.failure}" for entry in failed]

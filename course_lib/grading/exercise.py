@@ -40,6 +40,9 @@ class Question:
         make_inputs: sorteia os argumentos, na ordem da assinatura, a partir de uma semente. A mesma semente dá
             sempre os mesmos argumentos, em objetos novos: o que o estudante altera não chega ao juiz.
         judge: ``judge(inputs, answer)``; levanta :class:`Mistake` se a resposta está errada.
+
+    Raises:
+        ValueError: um dos campos não serve.
     """
 
     name: str
@@ -50,19 +53,34 @@ class Question:
     make_inputs: Callable[[int], dict[str, Any]]
     judge: Callable[[Mapping[str, Any], Any], None]
 
+    def __post_init__(self) -> None:
+        seeds = self.public_seeds
+        runtime.require(
+            isinstance(seeds, tuple) and bool(seeds) and all(type(seed) is int for seed in seeds),
+            f"{self.name}: as sementes públicas são uma tupla de inteiros, como (1, 2) ou (1,); veio {seeds!r}",
+        )
+        runtime.require(self.function.isidentifier(), f"{self.name}: {self.function!r} não é nome de função")
+        runtime.require(self.points > 0, f"{self.name}: os pontos precisam ser mais que zero; veio {self.points}")
+        for part in ("make_inputs", "judge"):
+            runtime.require(callable(getattr(self, part)), f"{self.name}: {part} precisa ser uma função")
+
 
 @dataclass(frozen=True)
 class Exercise:
     """Um exercício: o caderno ``solutions/<name>.ipynb`` e as suas questões.
 
     Raises:
-        ValueError: duas questões com o mesmo nome ou a mesma função.
+        ValueError: as questões não são uma tupla, ou duas têm o mesmo nome ou a mesma função.
     """
 
     name: str
     questions: tuple[Question, ...]
 
     def __post_init__(self) -> None:
+        runtime.require(
+            isinstance(self.questions, tuple | list),
+            f"{self.name}: as questões vêm numa tupla, e a de uma só leva vírgula no fim: (Question(…),)",
+        )
         for attribute in ("name", "function"):
             values = [getattr(question, attribute) for question in self.questions]
             runtime.require(len(set(values)) == len(values), f"questões repetidas em {self.name}: {values}")
@@ -139,6 +157,46 @@ def tensor_answer(
     return value
 
 
+def array_answer(
+    answer: Any,
+    shape: tuple[int, ...],
+    *,
+    hints: Mapping[tuple[int, ...], str] | None = None,
+    infinite: str = "procure uma divisão por zero.",
+) -> np.ndarray:
+    """A resposta como array float64, se tem a forma pedida e só números reais e finitos.
+
+    Serve a funções do NumPy, em que uma lista ou um tensor com os números certos também responde.
+
+    Args:
+        answer: o que a função do estudante devolveu.
+        shape: a forma pedida.
+        hints: dica para cada forma errada que tem causa conhecida.
+        infinite: de onde costuma vir, nesta conta, um NaN ou um infinito.
+
+    Raises:
+        Mistake: a resposta não é de números, ou a forma ou os valores não servem.
+    """
+    wanted = _readable(shape)
+    if answer is None:
+        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    if isinstance(answer, Tensor):
+        answer = answer.detach().resolve_conj().resolve_neg().cpu()
+        answer = (answer.float() if answer.dtype is torch.bfloat16 else answer).numpy()
+    try:
+        value = np.asarray(answer)
+    except (TypeError, ValueError, RuntimeError):
+        raise Mistake(f"a função devolveu uma lista que não vira um array; esperava a forma {wanted}.") from None
+    if value.dtype.kind not in "buif":
+        raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um array de números, de forma {wanted}.")
+    if value.shape != shape:
+        cause = (hints or {}).get(value.shape)
+        raise Mistake(f"a forma é {_readable(value.shape)}; esperava {wanted}." + (f" {cause}" if cause else ""))
+    if not np.isfinite(value).all():
+        raise Mistake(f"há NaN ou infinito na resposta; {infinite}")
+    return value.astype(float)
+
+
 def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """A resposta como tupla de tantos itens quantos os nomes.
 
@@ -196,7 +254,7 @@ def require_no_gradient(answer: Tensor) -> None:
         )
 
 
-def close(value: Tensor | float, expected: Tensor | float) -> bool:
+def close(value: Tensor | np.ndarray | float, expected: Tensor | np.ndarray | float) -> bool:
     """Se os dois têm a mesma forma e os mesmos números, a menos do arredondamento de float32."""
     value, expected = torch.as_tensor(value), torch.as_tensor(expected)
     if value.shape != expected.shape:
@@ -205,9 +263,9 @@ def close(value: Tensor | float, expected: Tensor | float) -> bool:
 
 
 def compare(
-    value: Tensor | float,
-    expected: Tensor | float,
-    mistakes: Iterable[tuple[Tensor | float, str]],
+    value: Tensor | np.ndarray | float,
+    expected: Tensor | np.ndarray | float,
+    mistakes: Iterable[tuple[Tensor | np.ndarray | float, str]],
     otherwise: str,
 ) -> None:
     """Confere ``value`` com ``expected``; se diferem, explica pelo engano que daria esse valor.

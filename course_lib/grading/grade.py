@@ -21,6 +21,9 @@ from course_lib.grading.sandbox import Sandbox
 from course_lib.grading.submission import SubmissionError, read_cells
 from course_lib.grading.suspicion import suspicions
 
+# Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
+HURRY = 1.0
+
 # Os juízes e os sorteios usam o gerador global do PyTorch, e as entregas são corrigidas em linhas paralelas.
 _one_at_a_time = threading.Lock()
 
@@ -59,37 +62,45 @@ def grade_submission(
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
     try:
-        for question, outcome in zip(assignment.exercise.questions, result.questions, strict=True):
-            _grade_question(student, assignment, question, outcome)
+        pairs = list(zip(assignment.exercise.questions, result.questions, strict=True))
+        failed = [pair for pair in pairs if _grade_question(student, assignment, *pair)]
+        if failed:
+            _tell_more(student.fresh(), assignment, failed)
     finally:
         sandbox.kill()
     result.seconds = round(time.monotonic() - start, 2)
     return result
 
 
-def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> None:
+def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
+    """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
     try:
         for case in assignment.hidden[question.name]:
             hint = _verdict(question, case, student.call(case), student.result, secret=True)
             if hint is not None:
-                # Os casos públicos não escondem nada: se também um deles falha, a dica dele pode dizer mais.
-                outcome.hint = _public_hint(student, assignment, question) or hint
-                return
+                outcome.hint = hint
+                return True
     except _Stopped as stop:
         outcome.hint = str(stop)
-        return
+        return False
     outcome.mark = question.points
+    return False
 
 
-def _public_hint(student: _Student, assignment: Assignment, question: Question) -> str | None:
-    try:
-        for case in assignment.public[question.name]:
-            hint = _verdict(question, case, student.call(case), student.result, secret=False)
-            if hint is not None:
-                return hint
-    except _Stopped:
-        pass
-    return None
+def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple[Question, QuestionResult]]) -> None:
+    """Troca a dica pela de um caso público que também falhe: ele não esconde nada, e ela pode citar o erro.
+
+    Só num processo que nunca viu um caso oculto: outro contaria, no texto de um erro público, os ocultos que guardou.
+    """
+    for question, outcome in failed:
+        try:
+            for case in assignment.public[question.name]:
+                hint = _verdict(question, case, student.call(case), student.result, secret=False)
+                if hint is not None:
+                    outcome.hint = hint
+                    break
+        except _Stopped:
+            continue
 
 
 def _verdict(question: Question, case: Case, reply: dict[str, Any], result: Result, *, secret: bool) -> str | None:
@@ -117,7 +128,8 @@ def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: b
     if kind == "prazo":
         return "a função não terminou no prazo."
     if kind == "canal":
-        return f"{_text(error, 'text') or 'a resposta não serve'}."
+        # O texto também vem de lá: com uma entrada oculta na mão, ele poderia citá-la.
+        return "a resposta é grande demais." if secret else f"{_text(error, 'text') or 'a resposta não serve'}."
     line = error.get("line")
     stumble = Stumble(
         kind if type(kind) is str else "erro",
@@ -147,10 +159,19 @@ class _Student:
         self.deadlines = deadlines
         self.result = result
         self._limit = time.monotonic() + deadlines.total
+        self._cells_limit = self._limit - deadlines.total + deadlines.cells
         self._channel: Channel | None = None
         self._starts = 0
         self._skipped: set[int] = set()
         self._noted: set[int] = set()
+
+    def fresh(self) -> _Student:
+        """A mesma entrega num processo novo, que não viu nada; o que houver nele já não conta para o resultado."""
+        self.sandbox.kill()
+        scratch = Result([])
+        again = _Student(self.sandbox, self.cells, self.deadlines, scratch)
+        again._limit, again._skipped = self._limit, self._skipped
+        return again
 
     def call(self, case: Case) -> dict[str, Any]:
         """A resposta da função a um caso.
@@ -180,7 +201,9 @@ class _Student:
             before = time.monotonic()
             self._channel = self.sandbox.open()
             # O tempo que a máquina leva para abrir uma caixa não é do estudante.
-            self._limit += time.monotonic() - before
+            opening = time.monotonic() - before
+            self._limit += opening
+            self._cells_limit += opening
             for number, source in enumerate(self.cells, start=1):
                 if number not in self._skipped and not self._run(number, source):
                     break
@@ -188,7 +211,7 @@ class _Student:
 
     def _run(self, number: int, source: str) -> bool:
         """Executa uma célula; falso se ela custou o processo."""
-        seconds = min(self.deadlines.cell, self._left())
+        seconds = min(self.deadlines.cell, max(self._cells_limit - time.monotonic(), HURRY), self._left())
         message = {"op": "cell", "source": source, "number": number, "seconds": seconds}
         try:
             reply = self._channel.request(message, (), seconds + self.deadlines.grace)
@@ -206,6 +229,9 @@ class _Student:
             else:
                 what = ": ".join(filter(None, (_text(error, "type"), _text(error, "text"))))
                 self.result.notes.append(f"célula {number}: parou com {what}")
+                # Um pacote que o estudante tem e quem corrige não tem; o do Colab só existe lá.
+                if what.startswith("ModuleNotFoundError") and "google" not in what:
+                    self.result.alarms.append(f"célula {number}: falta um módulo nesta máquina ({what})")
         return True
 
     def _stop(self, where: str, error: ChannelError) -> _Stopped:

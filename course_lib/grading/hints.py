@@ -16,8 +16,8 @@ def explain(stumble: Stumble, question: Question, arguments: Iterable[str], *, s
         stumble: o que houve.
         question: a questão.
         arguments: os nomes dos argumentos, na ordem.
-        secret: se a chamada foi com entradas ocultas. O texto de um erro pode citá-las (``raise ValueError(x)``), e
-            então só se diz o tipo do erro e a linha.
+        secret: se a chamada foi com entradas ocultas. O texto de um erro pode citá-las (``raise ValueError(x)``), e até
+            o nome de uma função; então só se diz o tipo do erro e a linha.
     """
     if stumble.kind == "assinatura":
         return f"a função precisa receber ({', '.join(arguments)}), nesta ordem."
@@ -27,7 +27,8 @@ def explain(stumble: Stumble, question: Question, arguments: Iterable[str], *, s
         name = "outra função" if secret else f"`{stumble.text}`"
         return f"ela chama {name}, que ainda está em branco. Resolva-a antes."
     if stumble.kind == "ausente":
-        seen = f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado." if stumble.text else ""
+        told = stumble.text and not secret
+        seen = f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado." if told else ""
         return f"não encontrei essa função. Rode antes a célula que a define.{seen}"
     if stumble.kind == "não é função":
         return f"`{question.function}` existe, mas não é uma função. Rode de novo a célula que a define."

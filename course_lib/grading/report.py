@@ -63,7 +63,7 @@ def _student(entry: Marked) -> dict[str, Any]:
     if len(notes) > MAX_NOTES:
         notes = [*notes[:MAX_NOTES], f"… e mais {len(notes) - MAX_NOTES}."]
     full = sum(question.points for question in result.questions)
-    return {"entry": entry, "result": result, "notes": notes, "full": full, "file": _file(entry)}
+    return {"entry": entry, "result": result, "notes": notes, "full": full, "file": entry.submission.file}
 
 
 def _class(exercise: Exercise, marked: list[Marked]) -> dict[str, Any]:
@@ -135,15 +135,11 @@ def _row(entry: Marked) -> dict[str, Any]:
     notes = entry.submission.notes + (result.notes if result else [entry.failure or "ainda não foi corrigida"])
     return {
         "student": entry.submission.student,
-        "file": _file(entry),
+        "file": entry.submission.file,
         "total": decimal(result.total) if result else "",
         "notes": "\n".join(notes[:3]),
         "link": report_name(entry) if result else "",
     }
-
-
-def _file(entry: Marked) -> str:
-    return entry.submission.path.name.encode("utf-8", "replace").decode()
 
 
 def _write(path: Path, text: str) -> None:

@@ -18,6 +18,8 @@ class Deadlines:
     Attributes:
         cell: de uma célula.
         call: de uma chamada.
+        cells: de todas as células juntas; passado ele, cada uma das que faltam ganha um segundo, que basta para
+            definir funções e deixa tempo para as chamadas.
         total: de uma entrega inteira.
         grace: quanto se espera, além do prazo, antes de matar o processo.
         restarts: quantas vezes o processo de uma entrega pode ser refeito.
@@ -25,6 +27,7 @@ class Deadlines:
 
     cell: float = 15.0
     call: float = 10.0
+    cells: float = 110.0
     total: float = 180.0
     grace: float = 2.0
     restarts: int = 4

@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from course_lib.grading.bubblewrap import INSTALL, SandboxError, bubblewrap_command, environment
+from course_lib.grading.bubblewrap import SandboxError, bubblewrap_command, environment
 from course_lib.grading.channel import Channel, MemoryAbuse
 from course_lib.grading.inside.lockdown import Limits
 from course_lib.grading.inside.wire import Caps
@@ -170,7 +170,7 @@ class Sandbox:
         except (OSError, ValueError):
             failure = self._last_words()
             self.close()
-            raise SandboxError(f"a caixa isolada não abriu ({failure}); {INSTALL}") from None
+            raise SandboxError(f"a caixa isolada não abriu ({failure})") from None
         # Daqui em diante ninguém lê o que ela escreve.
         self._process.stderr.close()
         self._reusable = hello["isolate"]

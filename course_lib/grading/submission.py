@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -32,6 +33,10 @@ class SubmissionError(ValueError):
     """A entrega não pode ser lida; a mensagem diz por quê."""
 
 
+class UnreachableError(SubmissionError):
+    """O arquivo existe, mas esta máquina não consegue lê-lo: não é motivo para um zero."""
+
+
 @dataclass
 class Submission:
     """A entrega que conta de um estudante.
@@ -55,11 +60,17 @@ class Submission:
         """O que faz de duas entregas a mesma pessoa."""
         return self.identifier or unicodedata.normalize("NFC", self.student).casefold()
 
+    @property
+    def file(self) -> str:
+        """O nome do arquivo, como se pode mostrar."""
+        return _printable(self.path.name)
+
     def read(self) -> bytes:
         """Os bytes do arquivo.
 
         Raises:
-            SubmissionError: não é um arquivo comum, ou é grande demais, ou não pode ser lido.
+            SubmissionError: não é um arquivo comum, ou é grande demais.
+            UnreachableError: existe, e não pode ser lido.
         """
         if self.problem:
             raise SubmissionError(self.problem)
@@ -67,7 +78,9 @@ class Submission:
             # Sem seguir atalhos nem esperar por um cano: quem mexeu na pasta depois da listagem não nos engana.
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise SubmissionError(f"não consegui abrir o arquivo ({error.strerror})") from None
+            kind = SubmissionError if error.errno == errno.ELOOP else UnreachableError
+            reason = "sem permissão de leitura" if error.errno == errno.EACCES else error.strerror
+            raise kind(f"não consegui abrir {_printable(self.path.name)} ({reason})") from None
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -111,6 +124,9 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
     ignored = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _JUNK:
+            # Um caderno sem nome não some calado; o `._nome` que o macOS deixa em todo zip, sim.
+            if _NOTEBOOK.search(path.name) and not path.name.startswith("._"):
+                ignored.append(_printable(path.name))
             continue
         if output is not None and path.resolve() == output.resolve():
             continue
@@ -205,8 +221,8 @@ def _single(path: Path) -> Iterator[Submission]:
 
 def _inside_folder(folder: Path) -> Iterator[Submission]:
     """As entregas na pasta de um estudante; se não há nenhum caderno, uma que diz isso."""
-    files = []
-    for current, folders, names in os.walk(folder):
+    files, barred = [], []
+    for current, folders, names in os.walk(folder, onerror=barred.append):
         folders[:] = sorted(name for name in folders if name not in _JUNK and not name.startswith("."))
         files += [Path(current, name) for name in sorted(names) if not name.startswith(".")]
         links = [name for name in folders if Path(current, name).is_symlink()]
@@ -216,7 +232,9 @@ def _inside_folder(folder: Path) -> Iterator[Submission]:
     notebooks = [path for path in files if _NOTEBOOK.search(path.name)]
     for path in notebooks:
         yield _checked(path, folder.name)
-    if not notebooks:
+    if not notebooks and barred:
+        yield _checked(Path(barred[0].filename), folder.name)
+    elif not notebooks:
         empty = _checked(folder, folder.name)
         came = ", ".join(_printable(path.name) for path in files[:3]) or "a pasta está vazia"
         empty.problem = f"não há caderno .ipynb na pasta ({came})"
@@ -245,5 +263,6 @@ def _latest(group: list[Submission]) -> Submission:
 
 def _printable(name: str) -> str:
     """O nome de um arquivo, sem os caracteres que atrapalham um terminal ou uma planilha."""
-    text = os.fsencode(name).decode("utf-8", errors="replace")
-    return "".join(character if character.isprintable() else "�" for character in text)
+    text = " ".join(os.fsencode(name).decode("utf-8", errors="replace").split())
+    # Os dois que juntam e separam letras fazem parte de nomes (e de emojis).
+    return "".join(letter if letter.isprintable() or letter in "\u200c\u200d" else "�" for letter in text)

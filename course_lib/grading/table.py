@@ -29,8 +29,7 @@ def write_marks(path: Path, exercise: Exercise, marked: list[Marked]) -> None:
         if result is not None:
             marks = [decimal(question.mark) for question in result.questions] + [decimal(result.total)]
             notes = submission.notes + result.notes
-        name = submission.path.name.encode("utf-8", "replace").decode()
-        cells = [submission.student, submission.identifier, name, *marks, " · ".join(notes)]
+        cells = [submission.student, submission.identifier, submission.file, *marks, " · ".join(notes)]
         writer.writerow([harmless(cell) for cell in cells])
     text = buffer.getvalue()
     write_atomically(path, lambda file: file.write(text.encode("utf-8-sig", "replace")))

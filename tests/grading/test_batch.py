@@ -147,7 +147,7 @@ def test_disk_full_is_one_line_and_loses_nothing(turma, fake, monkeypatch, capsy
     monkeypatch.setattr(batch, "write_atomically", full)
     assert correct(turma) == 1
     error = capsys.readouterr().err
-    assert "não consegui ler ou gravar" in error
+    assert "acabou o espaço em disco" in error
     assert "Traceback" not in error
     monkeypatch.setattr(batch, "write_atomically", real)
     assert correct(turma) == 0
@@ -159,6 +159,26 @@ def test_without_sandbox_it_refuses_and_says_how(turma, monkeypatch, capsys):
     assert correct(turma) == 1
     assert "apt-get install bubblewrap" in capsys.readouterr().err
     assert not (turma.parent / "saida").exists()
+
+
+def test_what_the_students_could_read_is_refused(turma, fake, monkeypatch, capsys):
+    monkeypatch.setattr(bubblewrap, "_SYSTEM_FOLDERS", (str(turma.parent),))
+    assert correct(turma) == 1
+    assert "que o código dos estudantes consegue ler" in capsys.readouterr().err
+    assert not (turma.parent / "saida").exists()
+
+
+def test_a_python_of_another_user_is_refused_before_the_first_submission(needs_sandbox, turma, monkeypatch, capsys):
+    monkeypatch.setattr(bubblewrap, "_readable", lambda folder: False)
+    assert correct(turma) == 1
+    assert "não tem permissão de ler" in capsys.readouterr().err
+
+
+def test_the_median_of_an_even_class_is_in_the_middle(turma, fake, monkeypatch, capsys):
+    monkeypatch.setattr(fake, "outcomes", (result(0), result(1)))
+    (turma / "caio.ipynb").unlink()
+    assert correct(turma) == 0
+    assert "mediana 0,5" in capsys.readouterr().out
 
 
 def test_unprotected_grading_warns_on_every_line(turma, fake, capsys):

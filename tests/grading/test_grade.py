@@ -115,6 +115,20 @@ def test_the_whole_submission_has_a_deadline(sandbox, double):
     assert result.seconds < 20
 
 
+def test_slow_cells_leave_time_for_the_functions(sandbox, double):
+    deadlines = Deadlines(cell=4, call=2, cells=4, total=9, grace=1)
+    lazy = ["import time\ntime.sleep(60)"] * 3
+    result = grade(sandbox, double, *lazy, "double = twice = lambda x: 2 * x", deadlines=deadlines)
+    assert result.total == 4
+
+
+def test_a_missing_package_is_for_the_teacher_to_see(sandbox, double):
+    result = grade(sandbox, double, "import pacote_ausente", "import google.colab")
+    assert [alarm for alarm in result.alarms if "falta um módulo" in alarm] == [
+        "célula 2: falta um módulo nesta máquina (ModuleNotFoundError: No module named 'pacote_ausente')"
+    ]
+
+
 def test_a_hidden_mutation_earns_nothing(sandbox, double):
     cheat = "import inside.serve\ninside.serve.altered = lambda a, b: []"
     result = grade(sandbox, double, cheat, "def double(x):\n    x.zero_()\n    return x")
@@ -209,3 +223,52 @@ def test_a_definition_file_is_found_by_its_path(tmp_path):
 def test_suspicions_name_the_cell_and_spare_the_usual():
     usual = ["import sys\nif 'google.colab' in sys.modules:\n    %pip install x", "import torch, os\nos.path.join('a')"]
     assert suspicions([*usual, "import ctypes\nos._exit(1)"]) == ["célula 3: cita ctypes, os._exit"]
+
+
+# Cada um guarda o que recebe e tenta contá-lo por um caminho: o texto de um erro num caso público, o de um erro do
+# próprio canal, um nome de função, um nome de tipo.
+MEMORY = """
+SEEN = []
+SECRET = lambda: "VI " + repr(SEEN)
+
+
+def double(x):
+    SEEN.append([round(v, 4) for v in x.tolist()])
+    raise ValueError(SECRET())
+"""
+FROM_WIRE = """
+from inside.wire import WireError
+
+
+class Teller(list):
+    def __iter__(self):
+        raise WireError("VI " + repr(self[0]))
+
+
+def double(x):
+    return Teller([x.tolist()])
+"""
+RENAMED = """
+def double(x):
+    globals()["doubleVI%d" % (abs(float(x[0])) * 1000)] = globals().pop("double")
+    return 2 * x
+"""
+TYPE_NAME = """
+def double(x):
+    return type("VI%d" % (abs(float(x[0])) * 10**6), (), {})()
+"""
+
+
+@pytest.mark.parametrize("body", [MEMORY, FROM_WIRE, RENAMED, TYPE_NAME])
+def test_no_hint_carries_what_the_process_saw_of_the_hidden_cases(sandbox, double, body):
+    seen = "PUBLIC = [torch.randn(3, generator=torch.Generator().manual_seed(s)) for s in (0, 1)]\n"
+    tells = body + "\n\ntells = double\n"
+    if body is not MEMORY and body is not RENAMED:
+        tells += "\n\ndef double(x):\n    return 2 * x if any(torch.equal(x, p) for p in PUBLIC) else tells(x)\n"
+    result = grade(sandbox, double, seen, tells, "def twice(x):\n    raise ValueError(globals().get('SEEN'))")
+    told = " ".join([*(question.hint for question in result.questions), *result.notes])
+    for case in [case for cases in double.hidden.values() for case in cases]:
+        first = abs(float(double.exercise.questions[0].make_inputs(case.seed)["x"][0]))
+        assert f"{first:.4f}" not in told
+        assert f"VI{int(first * 1000)}" not in told
+    assert result.questions[0].mark == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -9,6 +10,8 @@ import pytest
 from corpus.base import notebook
 
 from course_lib.grading import submission as module
+from course_lib.grading.batch import Store, plan
+from course_lib.grading.result import Deadlines
 from course_lib.grading.submission import SubmissionError, find_submissions, read_cells
 
 GOOD = notebook("x = 1")
@@ -101,10 +104,42 @@ def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
         found["ana"].read()
 
 
+def test_what_this_machine_cannot_read_is_not_a_zero(tmp_path, assignment, monkeypatch):
+    put(tmp_path / "ana.ipynb")
+    put(tmp_path / "bia" / "lista.ipynb")
+
+    def deny(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    scandir = os.scandir
+    monkeypatch.setattr(module.os, "open", deny)
+    monkeypatch.setattr(module.os, "scandir", lambda path: deny(path) if "bia" in str(path) else scandir(path))
+    submissions, _ = find_submissions(tmp_path)
+    marked, jobs = plan(submissions, assignment, Deadlines(), Store(tmp_path))
+    assert not jobs
+    assert [entry.result for entry in marked] == [None, None]
+    assert all("sem permissão de leitura" in entry.failure for entry in marked)
+
+
+def test_a_notebook_without_a_name_does_not_vanish(tmp_path):
+    for name in (".ipynb", "._ana.ipynb", "ana.ipynb"):
+        put(tmp_path / name)
+    found, ignored = people(tmp_path)
+    assert list(found) == ["ana"]
+    assert ignored == [".ipynb"]
+
+
 def test_control_characters_do_not_reach_the_terminal(tmp_path):
     put(tmp_path / "ana\x1b[31m\n.ipynb")
     found, _ = people(tmp_path)
-    assert list(found) == ["ana�[31m�"]
+    assert list(found) == ["ana�[31m"]
+    assert found["ana�[31m"].file == "ana�[31m .ipynb"
+
+
+def test_spaces_and_joined_letters_of_a_name_stay(tmp_path):
+    put(tmp_path / "Ana\u00a0Souza 👩\u200d🎓.ipynb")
+    found, _ = people(tmp_path)
+    assert list(found) == ["Ana Souza 👩\u200d🎓"]
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ class Limits:
     """Os limites de um processo do estudante, além dos que o PyTorch importado já ocupa."""
 
     memory: int = 2 * 2**30
-    cpu_seconds: int = 60
+    # Mais que o prazo de relógio da entrega: quem ensina o laço de treino numa célula não perde o processo por isso.
+    cpu_seconds: int = 240
     file_bytes: int = 64 * 2**20
     processes: int = 64
     temporary_bytes: int = 64 * 2**20
