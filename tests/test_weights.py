@@ -230,6 +230,16 @@ def test_the_samples_card_is_of_the_weights_that_ship():
     assert {FLOOR, DOCUMENT} <= {row.report.name for row in rows}
 
 
+def test_the_cyclegan_study_has_every_run():
+    study = json.loads((SHIPPED / "cyclegan_ablations.json").read_text(encoding="utf-8"))
+    assert study["dados"] == {"treino": "MNIST (treino)", "teste": "MNIST (teste)"}
+    # Quem leu o que está escrito em Y foi o gerador que vem com o curso: trocado ele, o estudo se refaz.
+    assert study["leitor"] == load_shipped("cyclegan")[1]["sha256"]
+    runs = [(run["semente"], run["variante"]) for run in study["treinamentos"]]
+    parts = ("receita", "sem ciclo", "sem identidade", "sem reservatório", "só a adversária")
+    assert sorted(runs) == sorted(itertools.product(study["configuracao"]["seeds"], parts))
+
+
 def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):
     monkeypatch.setattr("course_lib.weights.shipped.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="course_lib treinar judge"):

@@ -37,8 +37,8 @@ class ResnetGenerator(nn.Module):
     o caminho de volta. A rede é toda convolucional: serve a qualquer altura e largura múltiplas de ``multiple``.
 
     Sem argumentos, é a rede pequena que o curso treina em dígitos: em vez de descer, ela dobra a imagem 1×28×28 em
-    4×14×14 (cada quadrado 2×2 vira quatro canais), o que nada perde e custa metade. A do artigo, para fotos de 256×256,
-    é ``ResnetGenerator(3, 64, fold=1, n_downs=2, n_blocks=9)``.
+    16×7×7 (cada quadrado 4×4 vira dezesseis canais), o que nada perde. A do artigo, para fotos de 256×256, é
+    ``ResnetGenerator(3, 64, fold=1, n_downs=2, n_blocks=9)``.
 
     Args:
         image_channels: canais da imagem, 1 (cinza) ou 3 (cor).
@@ -66,7 +66,7 @@ class ResnetGenerator(nn.Module):
         runtime.require(valid, f"n_downs: veio {n_downs!r}; esperava um inteiro maior ou igual a zero")
         self.image_channels = image_channels
         self.multiple = fold * 2**n_downs
-        # Numa imagem dobrada, 3×3 posições já cobrem os 6×6 pixels que a convolução 7×7 do artigo cobriria.
+        # Numa imagem dobrada, 3×3 posições já cobrem tantos pixels quanto a convolução 7×7 do artigo, ou mais.
         kernel = 7 if fold == 1 else 3
         channels = image_channels * fold**2
         layers = [nn.PixelUnshuffle(fold), *_conv(channels, width, kernel), nn.ReLU()]

@@ -1,0 +1,186 @@
+"""O que cada parte da CycleGAN faz: a receita do curso, inteira e sem uma das suas partes, no mesmo número de passos.
+
+``python -m benchmarks.cyclegan`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que faltam.
+O resultado é o cartão ``course_lib/weights/cyclegan_ablations.json``, que o capítulo 06_cyclegan mostra em tabela.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.measure import machine
+from course_lib import __version__, metrics, runtime
+from course_lib.data import ImageDataset, hollow, load_mnist, split_domains
+from course_lib.models.cyclegan import CycleGANStep, ImagePool
+from course_lib.training import fit
+from course_lib.training.checkpoint import write_atomically
+from course_lib.training.recipes import get_recipe
+from course_lib.weights import SHIPPED, load_judge, load_shipped
+
+CARD = SHIPPED / "cyclegan_ablations.json"
+
+# O que falta em cada variante; o resto é a receita.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "receita": (),
+    "sem ciclo": ("ciclo",),
+    "sem identidade": ("identidade",),
+    "sem reservatório": ("reservatório",),
+    "só a adversária": ("ciclo", "identidade"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """O que é igual em todos os treinamentos; só a semente e a variante mudam.
+
+    Attributes:
+        images: imagens do MNIST, metade para cada domínio; com lotes de 8, cada 16 são um passo.
+        seeds: uma por repetição: pesos iniciais, ordem dos lotes e sorteios do reservatório.
+        test_images: pares de teste em que se mede.
+    """
+
+    images: int = 32_000
+    seeds: tuple[int, ...] = (0,)
+    test_images: int = 2_000
+
+
+QUICK = Config(images=64, seeds=(0,), test_images=50)
+
+
+def without(step: CycleGANStep, parts: tuple[str, ...]) -> CycleGANStep:
+    """O passo da receita, com as partes de nomes ``parts`` desligadas."""
+    if "ciclo" in parts:
+        step.cycle_weight = 0.0
+    if "identidade" in parts:
+        step.identity_weight = 0.0
+    if "reservatório" in parts:
+        step.pool_x, step.pool_y = ImagePool(0), ImagePool(0)
+    return step
+
+
+def train_variant(config: Config, train: ImageDataset, variant: str, seed: int) -> tuple[CycleGANStep, float]:
+    """O passo treinado e os segundos que levou."""
+    recipe = get_recipe("cyclegan")
+    batches = split_domains(train.take(config.images, seed=0)).batches(recipe.batch_size, seed=seed)
+    with runtime.isolated_seed(seed):
+        step = without(recipe.build(len(batches)), VARIANTS[variant])
+    for network in (step.gen_xy, step.gen_yx, step.disc_x, step.disc_y):
+        network.to(runtime.device())
+    history = fit(step, batches, epochs=1, seed=seed, description=f"{variant}, semente {seed}")
+    return step, sum(history.seconds)
+
+
+@torch.no_grad()
+def measure(
+    step: CycleGANStep, test: ImageDataset, judge: metrics.Judge | None, reader: nn.Module | None
+) -> dict[str, float]:
+    """As duas traduções diante dos pares de teste, a volta, e o que o juiz lê em cada uma.
+
+    O juiz só conhece X. O que está escrito numa imagem de Y, quem o traz a X para ele é ``reader``, o gerador Y → X do
+    curso, que não participou deste treinamento: um recado que só a volta da própria variante entenda, ele não lê.
+    """
+    step.gen_xy.eval()
+    step.gen_yx.eval()
+    x, labels = test.images, test.labels
+    y = hollow(x)
+    fake_y, fake_x = _in_chunks(step.gen_xy, x), _in_chunks(step.gen_yx, y)
+    cycled_x, cycled_y = _in_chunks(step.gen_yx, fake_y), _in_chunks(step.gen_xy, fake_x)
+    found = {}
+    for name, (one, other) in {
+        "X→Y": (fake_y, y), "Y→X": (fake_x, x), "X→Y→X": (cycled_x, x), "Y→X→Y": (cycled_y, y)
+    }.items():  # fmt: skip
+        found[f"SSIM {name}"] = metrics.ssim(one, other).mean().item()
+        found[f"L1 {name}"] = (one - other).abs().mean().item()
+    if judge is not None and reader is not None:
+        found["dígito certo em X→Y"] = _share(judge.labels(_in_chunks(reader, fake_y)) == labels)
+        found["dígito certo em Y→X"] = _share(judge.labels(fake_x) == labels)
+        found["mesmo dígito em X→Y→X"] = _share(judge.labels(cycled_x) == judge.labels(x))
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _share(hits: Tensor) -> float:
+    return hits.float().mean().item()
+
+
+def _in_chunks(network: nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([network(chunk) for chunk in images.split(250)])
+
+
+def load_card(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+    """O cartão gravado até aqui, ou um novo.
+
+    Raises:
+        ValueError: o que está lá é de outra configuração.
+    """
+    if not path.exists():
+        return {**header, "treinamentos": []}
+    card = json.loads(path.read_text(encoding="utf-8"))
+    same = all(card.get(key) == value for key, value in header.items())
+    runtime.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
+    return card
+
+
+def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> dict[str, Any]:
+    """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
+    judge, reader, weights = None, None, ""
+    if test.is_mnist:
+        shipped, shipped_card = load_shipped("cyclegan")
+        judge, reader, weights = load_judge(test), shipped.gen_yx, shipped_card["sha256"]
+    test = test.take(config.test_images)
+    header = {
+        "comando": "python -m benchmarks.cyclegan",
+        "configuracao": json.loads(json.dumps(asdict(config))),
+        "passos": config.images // 2 // get_recipe("cyclegan").batch_size,
+        "dados": {"treino": train.name, "teste": test.name},
+        "leitor": weights,
+    }
+    card = load_card(path, header)
+    done = {(one["semente"], one["variante"]) for one in card["treinamentos"]}
+    for seed in config.seeds:
+        for variant in VARIANTS:
+            if (seed, variant) in done:
+                continue
+            step, seconds = train_variant(config, train, variant, seed)
+            one = {
+                "variante": variant,
+                "semente": seed,
+                "medidas": measure(step, test, judge, reader),
+                "segundos": round(seconds, 1),
+                "dispositivo": str(runtime.device()),
+                "maquina": machine(),
+                "versoes": {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            }
+            card["treinamentos"].append(one)
+            text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
+            write_atomically(path, lambda file, text=text: file.write(text.encode()))
+            print(f"{variant}, semente {seed}, {seconds:.0f} s: {one['medidas']}", flush=True)
+    return card
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cyclegan", description=__doc__)
+    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=CARD, help=f"o cartão (padrão: {CARD})")
+    parser.add_argument("--rapido", action="store_true", help="quatro passos, só para ver que roda; exige --saida")
+    options = parser.parse_args()
+    if options.rapido and options.saida == CARD:
+        parser.error("--rapido não mede nada que preste para o livro: indique outra --saida")
+    train, test = load_mnist("train"), load_mnist("test")
+    try:
+        run(QUICK if options.rapido else Config(), options.saida, train.to(runtime.device()), test.to(runtime.device()))
+    except (OSError, ValueError) as error:
+        print(f"erro: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
