@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -422,8 +423,9 @@ def ball_panels(
         runtime.require(valid, f"panels[{name!r}]: vieram formas {shapes}; esperava (M, 2), (M,) e (N, 2)")
     fig, axes = _panel_grid(len(panels), n_cols, cell=(2.9, 2.3), margin=(0, 0.7))
     for ax, (name, (cloud, radii, points)) in zip(axes, panels.items(), strict=True):
-        for center, radius in zip(cloud.tolist(), radii.tolist(), strict=True):
-            ax.add_patch(Circle(center, radius, facecolor=COLORS[5], alpha=0.18, linewidth=0))
+        # Juntas num desenho só: com um por bola, a figura levaria segundos.
+        balls = [Circle(center, radius) for center, radius in zip(cloud.tolist(), radii.tolist(), strict=True)]
+        ax.add_collection(PatchCollection(balls, facecolor=COLORS[5], alpha=0.18, linewidth=0))
         inside = _numpy((torch.cdist(points, cloud) <= radii).any(1))
         xy = _numpy(points)
         for members, marker, color, label in (

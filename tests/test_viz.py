@@ -152,8 +152,9 @@ def test_ball_panels_draw_each_ball_and_tell_inside_from_outside():
     viz.ball_panels({"a": (cloud, radii, points), "b": (cloud, radii, points)}, labels=("dentro", "fora"), title="t")
     first, second = plt.gcf().axes
     assert [ax.get_title() for ax in (first, second)] == ["a", "b"]
-    assert [(*ball.center, ball.radius) for ball in first.patches] == [(0, 0, 1), (5, 0, 2)]
-    inside, outside = first.collections
+    balls, inside, outside = first.collections
+    corners = [path.get_extents().extents for path in balls.get_paths()]
+    np.testing.assert_allclose(corners, [(-1, -1, 1, 1), (3, -2, 7, 2)], atol=1e-9)
     np.testing.assert_allclose(inside.get_offsets(), points[[0, 2]])
     np.testing.assert_allclose(outside.get_offsets(), points[[1, 3, 4]])
     assert [text.get_text() for text in plt.gcf().legends[0].get_texts()] == ["dentro", "fora"]
