@@ -261,7 +261,11 @@ def test_cache_is_repaired_from_its_own_archive_without_network(fake, network, p
     assert network == []
 
 
-@pytest.mark.parametrize("archive", [b"lixo", gzip.compress(b"outro conjunto")[:-4], gzip.compress(b"outro conjunto")])
+@pytest.mark.parametrize(
+    "archive",
+    [b"lixo", gzip.compress(b"outro conjunto")[:-4], gzip.compress(b"outro conjunto")],
+    ids=["lixo", "cortado", "outro"],
+)
 def test_bad_archive_beside_a_bad_file_is_replaced(fake, mirror, places, archive):
     path = fake.write(places) / TRAIN_IMAGES
     path.with_name(f"{TRAIN_IMAGES}.gz").write_bytes(archive)
