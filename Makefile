@@ -14,9 +14,6 @@ ifneq ($(strip $(CURSO_CACHE)),)
 export CURSO_CACHE := $(abspath $(CURSO_CACHE))
 endif
 
-# Um processo de testes por núcleo, cada um com um fio de execução: mais que isso, eles se atropelam.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
-
 .DEFAULT_GOAL := ajuda
 .PHONY: ajuda livro testes ver fotos exercicios bench requisitos limpar
 
@@ -33,9 +30,9 @@ livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(PYTEST) -m "not livro"
-	CURSO_PERFIL=rapido $(PYTEST) --dist loadscope --nbval --nbval-current-env solutions
-	$(PYTEST) -m livro
+	$(BIN)/python -m pytest -m "not livro"
+	CURSO_PERFIL=rapido $(BIN)/python -m pytest --nbval --nbval-current-env solutions
+	$(BIN)/python -m pytest -m livro
 
 ver: ## mostra no navegador o livro já construído
 	@test -f _build/html/index.html || { echo "Ainda não há livro: rode make livro."; exit 1; }

@@ -13,18 +13,6 @@ from course_lib.data.images import MNIST_FILES
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 
 
-# Recursos de segundos ou minutos: quem usa o mesmo fica no mesmo processo, para que ele se faça uma vez só.
-SHARED = ("built_book", "outcome", "saved", "processes", "sandbox")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Reparte os testes entre os processos do pytest-xdist (``--dist loadgroup``)."""
-    for item in items:
-        shared = [name for name in SHARED if name in item.fixturenames]
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
-
-
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> BuiltBook:
     """O livro inteiro, construído uma vez no perfil rápido numa cópia do projeto."""
