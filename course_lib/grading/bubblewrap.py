@@ -86,6 +86,11 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         made.add(folder)
     for file in _SYSTEM_FILES:
         command += ["--ro-bind-try", file, file]
+    # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/dev/shm"):
+        command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
+        made.add(Path(folder))
     bound = [Path("/usr")]
     for folder in sorted(_shown()):
         if not any(map(folder.is_relative_to, bound)):
@@ -100,9 +105,6 @@ def bubblewrap_command(limits: Limits) -> list[str]:
     command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]
-    command += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/dev/shm"):
-        command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
