@@ -14,10 +14,11 @@ import os
 import platform
 import resource
 import struct
+import sys
 from dataclasses import dataclass
 
 _CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x4000, 0x40000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 22, 24, 38
 
 # Criar espaços de nomes devolveria privilégios; memfd, shmget e io_uring guardam memória fora dos limites; as demais
@@ -72,10 +73,21 @@ def enter_namespaces(limits: Limits) -> None:
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
     # Arquivos vazios também ocupam memória do núcleo: há um teto para quantos.
     size = f"size={limits.temporary_bytes},nr_inodes=16384,mode=1777".encode()
+    kept = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in _python_in_tmp()}
     for folder in (b"/tmp", b"/dev/shm"):
         _call("mount", b"tmpfs", folder, b"tmpfs", _MS_NOSUID | _MS_NODEV, size)
+    for folder, descriptor in kept.items():
+        os.makedirs(folder, exist_ok=True)
+        _call("mount", b"/proc/self/fd/%d" % descriptor, folder.encode(), None, _MS_BIND | _MS_REC, None)
+        os.close(descriptor)
     # O /proc mostraria os processos do lado de fora deste espaço.
     _call("mount", b"tmpfs", b"/proc", b"tmpfs", _MS_RDONLY, b"size=4k,mode=555")
+
+
+def _python_in_tmp() -> list[str]:
+    """As pastas do Python e da biblioteca que moram em /tmp: o /tmp novo as esconderia."""
+    package = os.path.realpath(os.path.dirname(sys.modules["course_lib"].__file__))
+    return [folder for folder in sorted({sys.prefix, sys.base_prefix, package}) if folder.startswith("/tmp/")]
 
 
 def set_limits(limits: Limits, mapped: int) -> None:
