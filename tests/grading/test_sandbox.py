@@ -57,7 +57,10 @@ def test_one_submission_leaves_nothing_to_the_next(sandbox):
         "import torch, os, time\ntorch.bilhete = 'oi'\nos.fork() or time.sleep(1000)"
     )
     assert "error" not in run(sandbox.open(), source)
-    check = "import os, torch\nassert 'bilhete' not in os.listdir('/tmp') + os.listdir('/dev/shm')\nassert not hasattr(torch, 'bilhete')"
+    check = (
+        "import os, torch\nassert 'bilhete' not in os.listdir('/tmp') + os.listdir('/dev/shm')\n"
+        "assert not hasattr(torch, 'bilhete')"
+    )
     assert "error" not in run(sandbox.open(), check)
 
 
