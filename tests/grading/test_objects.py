@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_wire import slices
 from torch import nn
+from torch.nn.utils import parametrize
 
 from course_lib.data import Batch
 from course_lib.grading.inside.objects import InputDecoder, InputEncoder
@@ -52,6 +53,11 @@ def test_a_network_computes_the_same(make):
 def test_every_family_of_the_course_keeps_its_weights(name):
     step, _ = load_shipped(name)
     for model in networks(step).values():
+        if any(map(parametrize.is_parametrized, model.modules())):
+            # A normalização espectral troca a classe da camada por uma que só existe deste lado: recusada, e não errada.
+            with pytest.raises(WireError, match="não existe no processo do estudante"):
+                travel(model)
+            continue
         twin = travel(model)
         assert type(twin) is type(model)
         assert repr(twin) == repr(model)
