@@ -54,7 +54,7 @@ def test_every_family_of_the_course_keeps_its_weights(name):
     step, _ = load_shipped(name)
     for model in networks(step).values():
         if any(map(parametrize.is_parametrized, model.modules())):
-            # A normalização espectral troca a classe da camada por uma que só existe deste lado: recusada, e não errada.
+            # A normalização espectral troca a classe da camada por outra que só existe deste lado: é recusada.
             with pytest.raises(WireError, match="não existe no processo do estudante"):
                 travel(model)
             continue
