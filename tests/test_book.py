@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -367,33 +366,3 @@ def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
     report = tmp_path / "_build" / "erros" / "unico.txt"
     assert str(report) in bad.stdout
     assert "erro plantado" in report.read_text(encoding="utf-8")
-
-
-# Só termina se os dois capítulos estiverem no ar ao mesmo tempo.
-MEETING = """
-import pathlib, time
-pathlib.Path("{mine}").touch()
-start = time.monotonic()
-while not pathlib.Path("{other}").exists():
-    assert time.monotonic() - start < 60, "o outro capítulo não apareceu"
-    time.sleep(0.1)
-{then}
-"""
-
-
-@pytest.mark.livro
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="um núcleo só: os capítulos são executados um de cada vez")
-def test_chapters_run_side_by_side_and_a_failure_still_shows(tmp_path: Path) -> None:
-    chapters = small_book(tmp_path, ["um", "dois"])
-    write_notebook(chapters / "um.ipynb", MEETING.format(mine="a", other="b", then="print('um')"))
-    write_notebook(chapters / "dois.ipynb", MEETING.format(mine="b", other="a", then="raise RuntimeError('plantado')"))
-    bad = run_build(tmp_path)
-    assert bad.returncode != 0
-    assert "Uma célula de chapters/dois.ipynb falhou" in bad.stdout
-    assert "RuntimeError: plantado" in bad.stdout
-
-    write_notebook(chapters / "dois.ipynb", "print('dois')")
-    good = run_build(tmp_path)
-    assert good.returncode == 0, good.stdout
-    # O capítulo certo ficou guardado da primeira vez.
-    assert "(1 capítulo(s) executado(s))" in good.stdout
