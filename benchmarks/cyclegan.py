@@ -7,8 +7,6 @@ O resultado é o cartão ``course_lib/weights/cyclegan_ablations.json``, que o c
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import machine
-from course_lib import __version__, metrics, runtime
+from benchmarks.study import add_run, load_card
+from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, hollow, load_mnist, split_domains
 from course_lib.models.cyclegan import CycleGANStep, ImagePool
 from course_lib.training import fit
-from course_lib.training.checkpoint import write_atomically
 from course_lib.training.recipes import get_recipe
 from course_lib.weights import SHIPPED, load_judge, load_shipped
 
@@ -115,20 +112,6 @@ def _in_chunks(network: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([network(chunk) for chunk in images.split(250)])
 
 
-def load_card(path: Path, header: dict[str, Any]) -> dict[str, Any]:
-    """O cartão gravado até aqui, ou um novo.
-
-    Raises:
-        ValueError: o que está lá é de outra configuração.
-    """
-    if not path.exists():
-        return {**header, "treinamentos": []}
-    card = json.loads(path.read_text(encoding="utf-8"))
-    same = all(card.get(key) == value for key, value in header.items())
-    runtime.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
-    return card
-
-
 def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> dict[str, Any]:
     """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
     judge, reader, weights = None, None, ""
@@ -138,7 +121,7 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> 
     test = test.take(config.test_images)
     header = {
         "comando": "python -m benchmarks.cyclegan",
-        "configuracao": json.loads(json.dumps(asdict(config))),
+        "configuracao": asdict(config),
         "passos": config.images // 2 // get_recipe("cyclegan").batch_size,
         "dados": {"treino": train.name, "teste": test.name},
         "leitor": weights,
@@ -150,19 +133,10 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> 
             if (seed, variant) in done:
                 continue
             step, seconds = train_variant(config, train, variant, seed)
-            one = {
-                "variante": variant,
-                "semente": seed,
-                "medidas": measure(step, test, judge, reader),
-                "segundos": round(seconds, 1),
-                "dispositivo": str(runtime.device()),
-                "maquina": machine(),
-                "versoes": {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()},
-            }
-            card["treinamentos"].append(one)
-            text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
-            write_atomically(path, lambda file, text=text: file.write(text.encode()))
-            print(f"{variant}, semente {seed}, {seconds:.0f} s: {one['medidas']}", flush=True)
+            found = measure(step, test, judge, reader)
+            one = {"variante": variant, "semente": seed, "medidas": found, "segundos": round(seconds, 1)}
+            add_run(path, card, one)
+            print(f"{variant}, semente {seed}, {seconds:.0f} s: {found}", flush=True)
     return card
 
 

@@ -7,8 +7,6 @@ faltam. O resultado é o cartão ``course_lib/weights/pretraining.json``, que o 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.measure import machine
-from course_lib import __version__, metrics, runtime
+from benchmarks.study import add_run, load_card
+from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.models.denoising import masking_noise
 from course_lib.models.judge import classification_objective
@@ -134,25 +132,11 @@ def error_percent(model: nn.Module, test: ImageDataset) -> float:
     return 100 * wrong / len(test)
 
 
-def load_card(path: Path, header: dict[str, Any]) -> dict[str, Any]:
-    """O cartão gravado até aqui, ou um novo.
-
-    Raises:
-        ValueError: o que está lá é de outra configuração.
-    """
-    if not path.exists():
-        return {**header, "treinamentos": []}
-    card = json.loads(path.read_text(encoding="utf-8"))
-    same = all(card.get(key) == header[key] for key in ("configuracao", "dados"))
-    runtime.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
-    return card
-
-
 def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cache: Path) -> dict[str, Any]:
     """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
     header = {
         "comando": "python -m benchmarks.pretraining",
-        "configuracao": json.loads(json.dumps(asdict(config))),
+        "configuracao": asdict(config),
         "dados": {"treino": train.name, "imagens": len(train), "teste": test.name},
         "parametros": metrics.parameter_count(StackClassifier(config.sizes)),
     }
@@ -172,17 +156,8 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cac
                     "erro de teste (%)": round(error_percent(model, test), 4),
                     "segundos de pré-treino": round(before, 1),
                     "segundos de ajuste fino": round(seconds, 1),
-                    "dispositivo": str(runtime.device()),
-                    "maquina": machine(),
-                    "versoes": {
-                        "course_lib": __version__,
-                        "torch": torch.__version__,
-                        "python": platform.python_version(),
-                    },
                 }
-                card["treinamentos"].append(one)
-                text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
-                write_atomically(path, lambda file, text=text: file.write(text.encode()))
+                add_run(path, card, one)
                 print(f"semente {seed}, {n_labels or 'todos os'} rótulos, {'com' if pretrained else 'sem'} pré-treino: "
                       f"{one['erro de teste (%)']:.2f} % em {before + seconds:.0f} s", flush=True)  # fmt: skip
     return card

@@ -1,7 +1,7 @@
 """``python -m benchmarks.samples``: as amostras de cada família e as da GAN do documento, diante do juiz.
 
 Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam e as dos modelos cujos pesos mudaram.
-O resultado é o cartão ``course_lib/weights/samples.json``.
+O resultado é o cartão ``course_lib/weights/samples.json``, que os capítulos 04 e 10 mostram em tabela.
 """
 
 from __future__ import annotations

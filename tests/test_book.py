@@ -335,23 +335,15 @@ def write_notebook(path: Path, source: str) -> None:
     nbformat.write(notebook, path)
 
 
-def small_book(root: Path, names: list[str]) -> Path:
-    """Um livro com os capítulos ``names``, ainda por escrever; devolve a pasta deles."""
-    copy_sources(root, ("_config.yml", "book"))
-    chapters, library = root / "chapters", root / "course_lib"
+@pytest.mark.livro
+def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
+    copy_sources(tmp_path, ("_config.yml", "book"))
+    chapters, library = tmp_path / "chapters", tmp_path / "course_lib"
     chapters.mkdir()
     library.mkdir()
     (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\n', encoding="utf-8")
     (chapters / "referencias.bib").touch()
-    lines = ["format: jb-book", f"root: chapters/{names[0]}", *(["chapters:"] if names[1:] else [])]
-    lines += [f"  - file: chapters/{name}" for name in names[1:]]
-    (root / "_toc.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return chapters
-
-
-@pytest.mark.livro
-def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
-    chapters = small_book(tmp_path, ["unico"])
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/unico\n", encoding="utf-8")
 
     write_notebook(chapters / "unico.ipynb", "print('certo')")
     good = run_build(tmp_path)

@@ -131,8 +131,7 @@ def tensor_answer(
         Mistake: a resposta não é um tensor, ou a forma, o tipo ou os valores não servem.
     """
     wanted = _readable(shape)
-    if answer is None:
-        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    _require_something(answer)
     if isinstance(answer, list | tuple):
         kind = "uma lista" if isinstance(answer, list) else "uma tupla"
         raise Mistake(
@@ -143,10 +142,7 @@ def tensor_answer(
         raise Mistake("a função devolveu um array do NumPy; devolva o tensor, sem `.numpy()`.")
     if not isinstance(answer, Tensor):
         raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um tensor de forma {wanted}.")
-    found = tuple(answer.shape)
-    if found != shape:
-        cause = (hints or {}).get(found)
-        raise Mistake(f"a forma é {_readable(found)}; esperava {wanted}." + (f" {cause}" if cause else ""))
+    _require_shape(tuple(answer.shape), shape, hints)
     if not answer.is_floating_point():
         raise Mistake(
             f"o tensor é de {str(answer.dtype).removeprefix('torch.')}; esperava números com vírgula (float32)."
@@ -178,8 +174,7 @@ def array_answer(
         Mistake: a resposta não é de números, ou a forma ou os valores não servem.
     """
     wanted = _readable(shape)
-    if answer is None:
-        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    _require_something(answer)
     if isinstance(answer, Tensor):
         answer = answer.detach().resolve_conj().resolve_neg().cpu()
         answer = (answer.float() if answer.dtype is torch.bfloat16 else answer).numpy()
@@ -189,9 +184,7 @@ def array_answer(
         raise Mistake(f"a função devolveu uma lista que não vira um array; esperava a forma {wanted}.") from None
     if value.dtype.kind not in "buif":
         raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um array de números, de forma {wanted}.")
-    if value.shape != shape:
-        cause = (hints or {}).get(value.shape)
-        raise Mistake(f"a forma é {_readable(value.shape)}; esperava {wanted}." + (f" {cause}" if cause else ""))
+    _require_shape(value.shape, shape, hints)
     if not np.isfinite(value).all():
         raise Mistake(f"há NaN ou infinito na resposta; {infinite}")
     return value.astype(float)
@@ -204,8 +197,7 @@ def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
         Mistake: não é uma tupla (nem lista), ou o número de itens é outro.
     """
     wanted = f"esperava a tupla ({', '.join(names)})."
-    if answer is None:
-        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    _require_something(answer)
     if not isinstance(answer, list | tuple):
         kind = "um tensor só" if isinstance(answer, Tensor) else type(answer).__name__
         raise Mistake(f"a função devolveu {kind}; {wanted}")
@@ -236,8 +228,7 @@ def number_answer(
         answer = torch.from_numpy(answer.astype(float))
     if isinstance(answer, Tensor):
         return tensor_answer(answer, (), hints=hints, infinite=infinite).item()
-    if answer is None:
-        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+    _require_something(answer)
     raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um número.")
 
 
@@ -285,6 +276,17 @@ def compare(
         if close(value, wrong):
             raise Mistake(hint)
     raise Mistake(otherwise)
+
+
+def _require_something(answer: Any) -> None:
+    if answer is None:
+        raise Mistake("a função não devolveu nada; termine-a com `return`.")
+
+
+def _require_shape(found: tuple[int, ...], shape: tuple[int, ...], hints: Mapping[tuple[int, ...], str] | None) -> None:
+    if found != shape:
+        cause = (hints or {}).get(found)
+        raise Mistake(f"a forma é {_readable(found)}; esperava {_readable(shape)}." + (f" {cause}" if cause else ""))
 
 
 def _readable(shape: tuple[int, ...]) -> str:

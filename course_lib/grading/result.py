@@ -27,7 +27,8 @@ class Deadlines:
 
     cell: float = 15.0
     call: float = 10.0
-    cells: float = 110.0
+    # Menos que os 60 segundos de CPU da caixa, para que às chamadas sobre algum.
+    cells: float = 40.0
     total: float = 180.0
     grace: float = 2.0
     restarts: int = 4

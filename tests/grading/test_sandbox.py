@@ -16,6 +16,9 @@ from course_lib.grading.inside.lockdown import Limits
 from course_lib.grading.memory import shared_out_memory, tree_memory
 from course_lib.grading.sandbox import Confinement, Sandbox
 
+# Num clone que mora em /tmp, o caminho até ele é a única coisa que há lá.
+CLONE = {folder.parts[2] for folder in bubblewrap._shown() if folder.is_relative_to("/tmp")}
+
 SEEN = """
 import os, json, sys, ctypes, resource
 libc = ctypes.CDLL(None, use_errno=True)
@@ -43,9 +46,7 @@ def test_what_the_student_sees(sandbox):
     assert seen["uid"] != 0
     assert seen["pid"] == 1
     assert seen["proc"] == seen["grading"] == seen["writable"] == seen["open"] == []
-    # Num clone que mora em /tmp, só o caminho até ele.
-    shown = {folder.parts[2] for folder in bubblewrap._shown() if folder.is_relative_to("/tmp")}
-    assert set(seen["tmp"]) == shown
+    assert set(seen["tmp"]) == CLONE
     assert seen["unshare"] == seen["memfd"] == -1
     assert seen["nproc"] == [64, 64]
     assert seen["fsize"] == [64 * 2**20] * 2
@@ -58,7 +59,7 @@ def test_one_submission_leaves_nothing_to_the_next(sandbox):
     )
     assert "error" not in run(sandbox.open(), source)
     check = (
-        "import os, torch\nassert 'bilhete' not in os.listdir('/tmp') + os.listdir('/dev/shm')\n"
+        f"import os, torch\nassert set({sorted(CLONE)}) == {{*os.listdir('/tmp'), *os.listdir('/dev/shm')}}\n"
         "assert not hasattr(torch, 'bilhete')"
     )
     assert "error" not in run(sandbox.open(), check)

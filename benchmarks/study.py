@@ -1,0 +1,40 @@
+"""O cartão de um estudo de muitos treinamentos: gravado depois de cada um, e retomado de onde parou."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.measure import machine
+from course_lib import __version__, runtime
+from course_lib.training.checkpoint import write_atomically
+
+
+def load_card(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+    """O cartão gravado até aqui, ou um novo.
+
+    Raises:
+        ValueError: o que está lá é de outra configuração.
+    """
+    # Como o JSON os devolverá: tuplas viram listas.
+    header = json.loads(json.dumps(header))
+    if not path.exists():
+        return {**header, "treinamentos": []}
+    card = json.loads(path.read_text(encoding="utf-8"))
+    same = all(card.get(key) == value for key, value in header.items())
+    runtime.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
+    return card
+
+
+def add_run(path: Path, card: dict[str, Any], run: dict[str, Any]) -> None:
+    """Junta ao cartão um treinamento, com a máquina e as versões, e o grava."""
+    versions = {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    card["treinamentos"].append(
+        {**run, "dispositivo": str(runtime.device()), "maquina": machine(), "versoes": versions}
+    )
+    text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
