@@ -93,7 +93,8 @@ def test_nearest_images_finds_the_copy_and_the_distance_in_unit_pixels(digits, m
     monkeypatch.setattr("course_lib.metrics.samples.IMAGES_AT_ONCE", 7)
     in_pieces = nearest_images(digits[:20], digits[20:])
     brute = torch.cdist(digits[:20].flatten(1), digits[20:].flatten(1)).min(1)
-    torch.testing.assert_close(in_pieces[0], brute.values / 2)
+    # Com lotes de outro tamanho o produto de matrizes soma noutra ordem, e a distância é a raiz de uma diferença.
+    torch.testing.assert_close(in_pieces[0], brute.values / 2, rtol=0, atol=1e-3)
     assert torch.equal(in_pieces[1], brute.indices)
 
 

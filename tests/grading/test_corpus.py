@@ -151,8 +151,7 @@ def test_table_of_outcomes(outcome, capsys):
         result = marked[expected.name].result
         wanted = f"{expected.low:g}" if expected.low == expected.high else f"{expected.low:g}–{expected.high:g}"
         said = (result.alarms or result.notes or [""])[0]
-        name = expected.name.replace("\n", " ")
-        lines.append(f"{name:<40}{result.total:>6g}{wanted:>12}{result.seconds:>7.1f}  {said[:70]!r}")
+        lines.append(f"{expected.name:<40}{result.total:>6g}{wanted:>12}{result.seconds:>7.1f}  {said[:70]!r}")
     lines.append(f"{len(CORPUS)} entregas em {seconds:.0f} s; o corretor cresceu {growth / 2**20:.0f} MB")
     with capsys.disabled():
         print("\n".join(lines))

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ from .wire import Caps, Encoder, WireError
 
 def serve(channel: socket.socket) -> None:
     """Atende pedidos até o canal se fechar."""
+    # Um filho que o estudante crie e que suba até aqui com um erro responderia no lugar do pai.
+    os.register_at_fork(after_in_child=partial(os.close, channel.fileno()))
     file = channel.makefile("rwb")
     notebook = Notebook()
     while line := file.readline():

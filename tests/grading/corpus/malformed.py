@@ -122,6 +122,6 @@ MALFORMED = [
     Entry("malformada-duas", _twice, FULL, FULL, "não contou"),
     Entry("Conceição Ávila", _moodle, FULL, FULL),
     Entry("=cmd('calc')!A1", _formula, 0, 0),
-    Entry("malformada�quebra;<b>", _line_break, 0, 0),
+    Entry("malformada quebra;<b>", _line_break, 0, 0),
     Entry("malformada-txt", _renamed, FULL, FULL),
 ]
