@@ -30,9 +30,9 @@ livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -m "not livro"
-	CURSO_PERFIL=rapido $(BIN)/python -m pytest --nbval --nbval-current-env solutions
-	$(BIN)/python -m pytest -m livro
+	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
 
 ver: ## mostra no navegador o livro já construído
 	@test -f _build/html/index.html || { echo "Ainda não há livro: rode make livro."; exit 1; }

@@ -13,6 +13,29 @@ from course_lib.data.images import MNIST_FILES
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Divide os testes entre os processos: o que se prepara uma vez só fica num deles, e o mais demorado começa antes.
+
+    Vão juntos os que usam o livro construído, os do corretor (que contam os processos das caixas) e os de cada
+    arquivo; um capítulo que roda sozinho não depende de nada.
+    """
+    items.sort(key=lambda item: not _uses_book(item))
+    for item in items:
+        if _uses_book(item):
+            group = "livro"
+        elif "grading" in item.path.parts:
+            group = "corretor"
+        elif item.get_closest_marker("livro"):
+            group = item.nodeid
+        else:
+            group = str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _uses_book(item: pytest.Item) -> bool:
+    return "built_book" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> BuiltBook:
     """O livro inteiro, construído uma vez no perfil rápido numa cópia do projeto."""

@@ -16,7 +16,7 @@ from course_lib.training.recipes import get_recipe
 from course_lib.weights.shipped import load_judge
 
 # Amostras julgadas para o cartão: bastam para notar que um modelo mudou. As tabelas do curso usam 10.000.
-JUDGED = 2_000
+JUDGED = 500
 SAMPLES_AT_ONCE = 500
 
 # A verossimilhança que se refaz em segundos: as primeiras imagens de teste, e menos amostras que as 1.000 de costume.
