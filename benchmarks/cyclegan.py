@@ -6,8 +6,6 @@ O resultado é o cartão ``course_lib/weights/cyclegan_ablations.json``, que o c
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.study import add_run, load_card
+from benchmarks.study import add_run, command, load_card
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, hollow, load_mnist, split_domains
 from course_lib.models.cyclegan import CycleGANStep, ImagePool
@@ -140,21 +138,11 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> 
     return card
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cyclegan", description=__doc__)
-    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=CARD, help=f"o cartão (padrão: {CARD})")
-    parser.add_argument("--rapido", action="store_true", help="quatro passos, só para ver que roda; exige --saida")
-    options = parser.parse_args()
-    if options.rapido and options.saida == CARD:
-        parser.error("--rapido não mede nada que preste para o livro: indique outra --saida")
-    train, test = load_mnist("train"), load_mnist("test")
-    try:
-        run(QUICK if options.rapido else Config(), options.saida, train.to(runtime.device()), test.to(runtime.device()))
-    except (OSError, ValueError) as error:
-        print(f"erro: {error}", file=sys.stderr)
-        return 1
-    return 0
+def main(path: Path, quick: bool) -> None:
+    """Faz o estudo, ou um de brinquedo."""
+    train, test = (load_mnist(split).to(runtime.device()) for split in ("train", "test"))
+    run(QUICK if quick else Config(), path, train, test)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command("cyclegan", __doc__, CARD, main))

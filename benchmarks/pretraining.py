@@ -6,8 +6,6 @@ faltam. O resultado é o cartão ``course_lib/weights/pretraining.json``, que o 
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.study import add_run, load_card
+from benchmarks.study import add_run, command, load_card
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.models.denoising import masking_noise
@@ -163,28 +161,15 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cac
     return card
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pretraining", description=__doc__)
-    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=CARD, help=f"o cartão (padrão: {CARD})")
-    parser.add_argument(
-        "--rapido", action="store_true", help="rede e dados pequenos, só para ver que roda; exige --saida"
-    )
-    options = parser.parse_args()
-    if options.rapido and options.saida == CARD:
-        parser.error("--rapido não mede nada que preste para o livro: indique outra --saida")
-    config = QUICK if options.rapido else Config()
+def main(path: Path, quick: bool) -> None:
+    """Faz o estudo, ou um de brinquedo."""
+    config = QUICK if quick else Config()
     train, test = load_mnist("train"), load_mnist("test")
     if config.images:
         train = train.take(config.images)
-    device = runtime.device()
-    cache = options.saida.parent if options.rapido else runtime.cache_dir()
-    try:
-        run(config, options.saida, train.to(device), test.to(device), cache)
-    except (OSError, ValueError) as error:
-        print(f"erro: {error}", file=sys.stderr)
-        return 1
-    return 0
+    cache = path.parent if quick else runtime.cache_dir()
+    run(config, path, train.to(runtime.device()), test.to(runtime.device()), cache)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command("pretraining", __doc__, CARD, main))

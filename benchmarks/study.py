@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,19 @@ def add_run(path: Path, card: dict[str, Any], run: dict[str, Any]) -> None:
     )
     text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def command(name: str, description: str, card: Path, run: Callable[[Path, bool], Any]) -> int:
+    """O programa de um estudo: lê as opções, chama ``run(saída, rápido)`` e devolve o código de saída."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=card, help=f"o cartão (padrão: {card})")
+    parser.add_argument("--rapido", action="store_true", help="poucos passos, só para ver que roda; exige --saida")
+    options = parser.parse_args()
+    if options.rapido and options.saida == card:
+        parser.error("--rapido não mede nada que preste para o livro: indique outra --saida")
+    try:
+        run(options.saida, options.rapido)
+    except (OSError, ValueError) as error:
+        print(f"erro: {error}", file=sys.stderr)
+        return 1
+    return 0

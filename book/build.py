@@ -200,7 +200,8 @@ def run_book(root: Path, log: Path) -> Report:
                 print(f"  executando {relative(found['path'], root)} …", flush=True)
             elif found := EXECUTED.match(line):
                 report.executed += 1
-                print(f"    pronto em {float(found['seconds']):.1f} s".replace(".", ","), flush=True)
+                seconds = f"{float(found['seconds']):.1f}".replace(".", ",")
+                print(f"    {relative(found['path'], root)} pronto em {seconds} s", flush=True)
             elif found := FAILED.match(line):
                 report.failed = relative(found["path"], root)
             elif WARNING.search(line):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from built_book import ROOT, BuiltBook, copy_sources, run_build
+from jupyter_cache import get_cache
 from page_checks import dead_widgets, english_interface, external_resources, images_without_alt
 
 import course_lib
@@ -280,7 +282,9 @@ def test_book_builds_without_warnings(built_book: BuiltBook) -> None:
 @pytest.mark.livro
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_cell_was_executed(built_book: BuiltBook, name: str) -> None:
-    notebook = nbformat.read(built_book.root / "_build" / "jupyter_execute" / f"{name}.ipynb", as_version=4)
+    # Onde o myst-nb guarda o que executou; o caderno de jupyter_execute não tem as saídas que vieram do cache.
+    cache = get_cache(built_book.root / "_build" / ".jupyter_cache")
+    notebook = cache.merge_match_into_notebook(nbformat.read(built_book.root / f"{name}.ipynb", as_version=4))[1]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     assert cells
     assert all(cell.execution_count for cell in cells)
@@ -335,15 +339,23 @@ def write_notebook(path: Path, source: str) -> None:
     nbformat.write(notebook, path)
 
 
-@pytest.mark.livro
-def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
-    copy_sources(tmp_path, ("_config.yml", "book"))
-    chapters, library = tmp_path / "chapters", tmp_path / "course_lib"
+def small_book(root: Path, names: list[str]) -> Path:
+    """Projeto com os capítulos ``names``, ainda por escrever; devolve a pasta deles."""
+    copy_sources(root, ("_config.yml", "book"))
+    chapters, library = root / "chapters", root / "course_lib"
     chapters.mkdir()
     library.mkdir()
     (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\n', encoding="utf-8")
     (chapters / "referencias.bib").touch()
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/unico\n", encoding="utf-8")
+    first, *others = names
+    toc = {"format": "jb-book", "root": f"chapters/{first}", "chapters": [{"file": f"chapters/{n}"} for n in others]}
+    (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    return chapters
+
+
+@pytest.mark.livro
+def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["unico"])
 
     write_notebook(chapters / "unico.ipynb", "print('certo')")
     good = run_build(tmp_path)
@@ -358,3 +370,35 @@ def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
     report = tmp_path / "_build" / "erros" / "unico.txt"
     assert str(report) in bad.stdout
     assert "erro plantado" in report.read_text(encoding="utf-8")
+
+
+# Só termina se os dois capítulos estiverem no ar ao mesmo tempo.
+MEETING = """
+import pathlib, time
+pathlib.Path("{mine}").touch()
+start = time.monotonic()
+while not pathlib.Path("{other}").exists():
+    assert time.monotonic() - start < 60, "o outro capítulo não apareceu"
+    time.sleep(0.1)
+{then}
+"""
+
+
+@pytest.mark.livro
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="um núcleo só: os capítulos são executados um de cada vez")
+def test_chapters_run_side_by_side_and_a_failure_still_shows(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um", "dois"])
+    write_notebook(chapters / "um.ipynb", MEETING.format(mine="a", other="b", then="print('um')"))
+    write_notebook(chapters / "dois.ipynb", MEETING.format(mine="b", other="a", then="raise RuntimeError('plantado')"))
+    bad = run_build(tmp_path)
+    assert bad.returncode != 0
+    assert "Uma célula de chapters/dois.ipynb falhou" in bad.stdout
+    assert "RuntimeError: plantado" in bad.stdout
+
+    write_notebook(chapters / "dois.ipynb", "print('dois')")
+    good = run_build(tmp_path)
+    assert good.returncode == 0, good.stdout
+    # O capítulo certo ficou guardado da primeira vez.
+    assert "(1 capítulo(s) executado(s))" in good.stdout
+    page = parse((tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8"))
+    assert page.select_one("div.cell_output").get_text(strip=True) == "um"

@@ -1,4 +1,4 @@
-"""Extensão do Sphinx que faz o livro do curso: português em toda a interface, nada de fora, caixas e busca.
+"""Extensão do Sphinx que faz o livro do curso: capítulos lado a lado, português em tudo, nada de fora, caixas e busca.
 
 Cada módulo cuida de uma coisa e tem o seu próprio ``setup``.
 """
@@ -9,13 +9,13 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import bibliography, boxes, interface, offline, search, translation
+from . import bibliography, boxes, execution, interface, offline, search, translation
 
 __version__ = "1.0"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registra os módulos da extensão."""
-    for module in (translation, interface, offline, boxes, search, bibliography):
+    for module in (execution, translation, interface, offline, boxes, search, bibliography):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
