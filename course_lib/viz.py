@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from course_lib import runtime
@@ -26,6 +27,10 @@ from course_lib.training.history import History
 
 # Paleta de Okabe e Ito, legível para quem não distingue vermelho de verde; linhas também diferem no traço.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Onde escrever um nome em relação ao seu ponto: deslocamento em pontos tipográficos e alinhamento, do melhor ao pior.
+LABEL_SIDES = (
+    ((7, 0), "left", "center"), ((-7, 0), "right", "center"), ((0, -7), "center", "top"), ((0, 7), "center", "bottom")
+)  # fmt: skip
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
 CLASS_COLORS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#7F3C8D", "#8C6D31", "#666666", "#B8B000",
@@ -220,6 +225,9 @@ def curves(
         )
     if hline is not None:
         ax.axhline(hline[0], color="#666666", linestyle=(0, (1, 2)), label=hline[1])
+        # Sem isto a linha não conta na margem, e pode cair em cima da moldura.
+        ax.update_datalim([(ax.dataLim.x0, hline[0])], updatex=False)
+        ax.autoscale_view()
     if logx:
         ax.set_xscale("log")
     if logy:
@@ -350,7 +358,8 @@ def scatter_panels(
         ax.set_aspect("equal")
         _finish_panel(ax, name)
     handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    if len(labels) > 1:
+        fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
     _suptitle(fig, title)
 
 
@@ -390,16 +399,20 @@ def labelled_points(
         ax.axhline(hline[0], color="#666666", linestyle=(0, (1, 2)), label=hline[1])
     ax.margins(x=0.18, y=0.12)
     _finish(ax, title, xlabel, ylabel, legend=hline is not None)
-    # As posições na figura, e não nos eixos, dizem que nomes se encostariam: esses descem ou sobem uma linha.
+    # Cada nome vai para o lado em que encosta menos noutros nomes, noutros pontos e nos eixos.
     fig.draw_without_rendering()
-    taken: list[tuple[float, float]] = []
-    for (x, y), name in sorted(zip(ax.transData.transform(xy), points, strict=True), key=lambda pair: -pair[0][1]):
-        height = y
-        while any(abs(x - left) < 95 and abs(height - top) < 15 for left, top in taken):
-            height -= 15
-        taken.append((x, height))
-        offset = (6, (height - y) * 72 / fig.dpi)
-        ax.annotate(name, points[name], xytext=offset, textcoords="offset points", fontsize=8, va="center")
+    obstacles = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in ax.transData.transform(xy)]
+    for name, point in points.items():
+        labels = [
+            ax.annotate(name, point, xytext=offset, textcoords="offset points", fontsize=8, ha=ha, va=va)
+            for offset, ha, va in LABEL_SIDES
+        ]
+        boxes = [label.get_window_extent() for label in labels]
+        touches = [sum(map(box.overlaps, obstacles)) + (box.x0 < ax.bbox.x0) + (box.y0 < ax.bbox.y0) for box in boxes]
+        best = touches.index(min(touches))
+        obstacles.append(boxes[best])
+        for label in labels[:best] + labels[best + 1 :]:
+            label.remove()
 
 
 def ball_panels(
@@ -626,6 +639,9 @@ def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool, for
         ax.xaxis.set_major_formatter(decimal_comma)
     if ax.get_yscale() == "linear":
         ax.yaxis.set_major_formatter(decimal_comma)
+    for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
+        if scale == "log":
+            axis.set_minor_formatter(_PlainLog(minor_thresholds=(1, 0.4)))
     if legend:
         ax.legend()
 
@@ -634,6 +650,13 @@ def _finish_panel(ax: Axes, name: str) -> None:
     """Um quadro entre vários: título discreto, sem nomes nos eixos."""
     _finish(ax, name, "", "", legend=False)
     ax.title.set(fontsize=9, fontweight="normal")
+
+
+class _PlainLog(LogFormatter):
+    """Numa escala logarítmica de menos de uma década, "6" e "0,6" em lugar de 6 × 10⁰ e 6 × 10⁻¹."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return _comma(super().__call__(x, pos))
 
 
 def _comma(number: str) -> str:
