@@ -267,4 +267,8 @@ def build_book(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(build_book(ROOT))
+    try:
+        sys.exit(build_book(ROOT))
+    except KeyboardInterrupt:
+        print("\n⏹ Interrompido. Os capítulos que terminaram ficam guardados: make livro continua daí.")
+        sys.exit(130)

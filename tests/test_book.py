@@ -348,7 +348,9 @@ def small_book(root: Path, names: list[str]) -> Path:
     (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\n', encoding="utf-8")
     (chapters / "referencias.bib").touch()
     first, *others = names
-    toc = {"format": "jb-book", "root": f"chapters/{first}", "chapters": [{"file": f"chapters/{n}"} for n in others]}
+    toc = {"format": "jb-book", "root": f"chapters/{first}"}
+    if others:
+        toc["chapters"] = [{"file": f"chapters/{name}"} for name in others]
     (root / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
     return chapters
 
