@@ -9,8 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import __main__ as cli
-from course_lib import metrics
+from course_lib import cli, metrics
 from course_lib.data import hollow, load_embedded_digits
 from course_lib.data.photos import read_photo, to_image, to_signed
 from course_lib.models.cyclegan import PatchDiscriminator, ResnetGenerator
@@ -23,7 +22,7 @@ def small_world(tmp_path, monkeypatch):
     """Cache vazio, perfil rápido e os dígitos embutidos, sem tocar na rede."""
     monkeypatch.setenv("CURSO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CURSO_PERFIL", "rapido")
-    for module in ("training.recipes", "__main__"):
+    for module in ("training.recipes", "cli"):
         monkeypatch.setattr(f"course_lib.{module}.load_mnist", lambda split: load_embedded_digits(split).take(256))
     monkeypatch.chdir(tmp_path)
 

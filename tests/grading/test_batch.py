@@ -15,7 +15,7 @@ import pytest
 from corpus.base import answers, notebook, others
 from test_grade import DEFINITION
 
-from course_lib import __main__ as cli
+from course_lib import cli
 from course_lib.grading import batch, bubblewrap, command
 from course_lib.grading.batch import Store
 from course_lib.grading.result import Deadlines, QuestionResult, Result

@@ -13,7 +13,7 @@ import time
 import pytest
 from corpus.base import answers, notebook, others
 
-from course_lib import __main__ as cli
+from course_lib import cli
 
 pytest.importorskip("distributed")
 

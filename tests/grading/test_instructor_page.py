@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from corpus.base import notebook
 
-from course_lib import __main__ as cli
+from course_lib import cli
 from course_lib.grading.assignment import define
 
 PAGE = Path(__file__).resolve().parents[2] / "chapters" / "instrutores.md"

@@ -1,0 +1,247 @@
+"""Linha de comando: ``python -m course_lib`` com ``treinar``, ``amostrar``, ``traduzir`` ou ``corrigir``."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from course_lib import runtime
+from course_lib.data import DataError, PhotoDomains, load_mnist
+from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.grading import command
+from course_lib.grading.bubblewrap import SandboxError
+from course_lib.training.checkpoint import CheckpointError, write_atomically
+from course_lib.training.fit import NonFiniteLossError
+from course_lib.training.recipes import PHOTO_RECIPE, RECIPES, get_recipe, networks, train
+from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
+
+# O argparse fala inglês e passa todo texto por uma função de tradução: basta dar-lhe as frases que usamos.
+_PORTUGUESE = {
+    "usage: ": "uso: ",
+    "positional arguments": "argumentos",
+    "options": "opções",
+    "show this help message and exit": "mostra esta ajuda e sai",
+    "%(prog)s: error: %(message)s\n": "%(prog)s: erro: %(message)s\n",
+    "argument %(argument_name)s: %(message)s": "%(argument_name)s: %(message)s",
+    "the following arguments are required: %s": "faltou informar: %s",
+    "unrecognized arguments: %s": "argumentos que não conheço: %s",
+    "expected one argument": "esperava um valor",
+    "invalid choice: %(value)r (choose from %(choices)s)": "veio %(value)r; as opções são %(choices)s",
+    "invalid %(type)s value: %(value)r": "veio %(value)r, que não é um %(type)s",
+    "ambiguous option: %(option)s could match %(matches)s": "opção ambígua: %(option)s pode ser %(matches)s",
+    "ignored explicit argument %r": "esta opção não leva valor: %r",
+}
+argparse._ = lambda text: _PORTUGUESE.get(text, text)
+
+# As que traduzem de um domínio a outro.
+TRANSLATORS = ["cyclegan", PHOTO_RECIPE.name]
+SAMPLERS = [name for name, recipe in RECIPES.items() if recipe.sampler is not None]
+
+
+def positive_integer(text: str) -> int:
+    """Lê um inteiro maior que zero da linha de comando."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"veio {text!r}; esperava um inteiro maior que zero")
+    return int(text)
+
+
+def models_folder() -> Path:
+    """Pasta em que ``treinar`` grava e ``amostrar`` procura primeiro, quando nenhuma é indicada."""
+    return runtime.cache_dir() / "modelos"
+
+
+def weights_folder(name: str, chosen: Path | None) -> Path:
+    """A pasta indicada; sem ela, a dos pesos que a pessoa treinou ou, na falta deles, a dos que vêm com o curso."""
+    if chosen is not None:
+        return chosen
+    trained_here = (models_folder() / f"{name}.safetensors").exists()
+    return models_folder() if trained_here else SHIPPED
+
+
+def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: PhotoDomains | None = None) -> int:
+    """Treina, com retomada, e grava pesos e cartão em ``folder``. Devolve o código de saída.
+
+    Com ``photos``, os dados são elas, e não o MNIST.
+    """
+    checkpoint = folder / f"{name}-{profile}-{seed}.ckpt"
+    if checkpoint.exists():
+        print(f"Retomando de {checkpoint}")
+    print(f"Treinando {get_recipe(name).title} no perfil {profile} em {runtime.device()}")
+    trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    if not len(trained.history):
+        print("Nenhuma época terminou: não há pesos a gravar.")
+        return 130
+    for network in networks(trained.step).values():
+        network.eval()
+    metrics = {}
+    # De fotos não há pares: o que se mede de uma tradução delas é o que se vê.
+    if not trained.history.interrupted and photos is None:
+        print("Medindo no conjunto de teste…")
+        metrics = measure(name, round_weights(trained.step), load_mnist("test"), slow=profile != "rapido")
+    path = save_trained(folder, trained, profile=profile, seed=seed, metrics=metrics)
+    print(trained.history)
+    for label, value in metrics.items():
+        print(f"{label}: {value:.5g}")
+    print(f"Dados: {trained.dataset.name}\nPesos: {path}\nCartão: {path.with_suffix('.json')}")
+    if trained.history.interrupted:
+        print("O mesmo comando retoma de onde parou.")
+        return 130
+    # O da receita e os das camadas que ela pré-treinou, se as há.
+    for finished in (checkpoint, *folder.glob(f"{checkpoint.stem}-camada*{checkpoint.suffix}")):
+        finished.unlink(missing_ok=True)
+    return 0
+
+
+def sample_command(name: str, *, n: int, output: Path, folder: Path | None, seed: int) -> int:
+    """Grava ``n`` amostras de ``name`` em ``output``, com a chave ``x``. Devolve o código de saída."""
+    step, card = load_trained(weights_folder(name, folder), name)
+    x = draw(get_recipe(name).sampler(step), n, seed=seed)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, x=x.numpy())
+    write_atomically(output, lambda file: file.write(buffer.getbuffer()))
+    print(f"{n} amostras de {name} (treinado em {card['dados']['nome']}, perfil {card['perfil']}) em {output}")
+    return 0
+
+
+@torch.no_grad()
+def translate_command(name: str, *, source: Path, output: Path, direction: str, folder: Path | None) -> int:
+    """Traduz cada imagem de ``source`` e grava um PNG de mesmo nome em ``output``. Devolve o código de saída.
+
+    Raises:
+        DataError: não há imagens, uma está estragada, duas dariam o mesmo arquivo, ou a saída é a própria entrada.
+    """
+    paths = list_photos(source)
+    if output.exists() and output.resolve() == source.resolve():
+        raise DataError(f"{output}: a pasta de saída é a de entrada, e as imagens seriam trocadas; escolha outra")
+    targets: dict[str, Path] = {}
+    for path in paths:
+        other = targets.setdefault(path.stem, path)
+        if other != path:
+            raise DataError(f"{path.name} e {other.name} dariam o mesmo {path.stem}.png; mude o nome de um deles")
+    step, card = load_trained(weights_folder(name, folder), name)
+    generator = step.gen_xy if direction == "xy" else step.gen_yx
+    channels, side, _ = card["dados"]["forma"]
+    for path in tqdm(paths, desc="traduzindo", unit="imagem"):
+        x = to_signed(read_photo(path, side, channels=channels)).unsqueeze(0).to(runtime.device())
+        buffer = io.BytesIO()
+        to_image(generator(x)[0]).save(buffer, format="PNG")
+        write_atomically(output / f"{path.stem}.png", lambda file, buffer=buffer: file.write(buffer.getbuffer()))
+    arrow = "X→Y" if direction == "xy" else "Y→X"
+    print(f"{len(paths)} imagens de {source} traduzidas ({arrow}; treinado em {card['dados']['nome']}) em {output}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """O analisador de argumentos, em português."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_lib",
+        description="Treina os modelos do curso, gera amostras, traduz imagens e corrige os exercícios de uma turma.",
+        epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
+    training = commands.add_parser("treinar", help="treina um modelo e grava os seus pesos")
+    training.add_argument("nome", metavar="NOME", choices=list(RECIPES), help=f"modelo: {', '.join(RECIPES)}")
+    training.add_argument(
+        "--perfil", choices=runtime.PROFILES, help="tamanho do treinamento (padrão: CURSO_PERFIL, ou padrao)"
+    )
+    training.add_argument("--saida", type=Path, metavar="PASTA", help="onde gravar (padrão: a pasta de cache do curso)")
+    training.add_argument("--semente", type=int, default=0, metavar="N", help="semente (padrão: 0)")
+    training.add_argument(
+        "--dominio-x", type=Path, metavar="PASTA", help="só para cyclegan: fotos do domínio X, em vez dos dígitos"
+    )
+    training.add_argument("--dominio-y", type=Path, metavar="PASTA", help="só para cyclegan: fotos do domínio Y")
+    training.add_argument(
+        "--tamanho", type=positive_integer, metavar="N", help="lado das fotos, múltiplo de 8 (padrão: 256)"
+    )
+
+    sampling = commands.add_parser("amostrar", help="gera amostras e as grava num arquivo .npz")
+    sampling.add_argument("nome", metavar="NOME", choices=SAMPLERS, help=f"modelo: {', '.join(SAMPLERS)}")
+    sampling.add_argument("--n", type=positive_integer, default=64, metavar="N", help="quantas amostras (padrão: 64)")
+    sampling.add_argument(
+        "--saida", type=Path, default=Path("amostras.npz"), metavar="ARQUIVO",
+        help="arquivo .npz com a chave x, (N, 1, 28, 28) em [-1, 1] (padrão: amostras.npz)",
+    )  # fmt: skip
+    sampling.add_argument(
+        "--pesos",
+        type=Path,
+        metavar="PASTA",
+        help="onde estão os pesos (padrão: os que você treinou; na falta deles, os que vêm com o curso)",
+    )
+    sampling.add_argument("--semente", type=int, default=0, metavar="N", help="semente das amostras (padrão: 0)")
+
+    translation = commands.add_parser("traduzir", help="traduz as imagens de uma pasta de um domínio ao outro")
+    translation.add_argument("nome", metavar="NOME", choices=TRANSLATORS, help=f"modelo: {', '.join(TRANSLATORS)}")
+    translation.add_argument("--entrada", type=Path, required=True, metavar="PASTA", help="imagens a traduzir")
+    translation.add_argument("--saida", type=Path, required=True, metavar="PASTA", help="onde gravar os .png")
+    translation.add_argument(
+        "--sentido", choices=("xy", "yx"), default="xy", help="de X para Y ou de Y para X (padrão: xy)"
+    )
+    translation.add_argument(
+        "--pesos",
+        type=Path,
+        metavar="PASTA",
+        help="onde estão os pesos (padrão: os que você treinou; na falta deles, os que vêm com o curso)",
+    )
+
+    grading = commands.add_parser("corrigir", help="corrige as entregas de uma turma")
+    command.add_arguments(grading)
+    return parser
+
+
+def _train_with(options: argparse.Namespace) -> int:
+    profile = options.perfil or runtime.profile()
+    folder = options.saida or models_folder()
+    folders = options.dominio_x, options.dominio_y
+    if folders == (None, None):
+        runtime.require(options.tamanho is None, "--tamanho é o lado das fotos: informe --dominio-x e --dominio-y")
+        return train_command(options.nome, profile=profile, folder=folder, seed=options.semente)
+    runtime.require(
+        options.nome == "cyclegan", f"--dominio-x e --dominio-y são da cyclegan; {options.nome} treina com o MNIST"
+    )
+    runtime.require(None not in folders, "faltou uma das pastas: informe --dominio-x e --dominio-y")
+    photos = PhotoDomains.from_folders(*folders, options.tamanho or 256)
+    print(f"Dados: {photos.name}")
+    return train_command(PHOTO_RECIPE.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Executa um comando. Erros esperados saem numa linha, em português, com código 1."""
+    options = build_parser().parse_args(arguments)
+    try:
+        if options.command == "treinar":
+            return _train_with(options)
+        if options.command == "traduzir":
+            return translate_command(
+                options.nome,
+                source=options.entrada,
+                output=options.saida,
+                direction=options.sentido,
+                folder=options.pesos,
+            )
+        if options.command == "corrigir":
+            return command.grade_command(options)
+        return sample_command(
+            options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
+        )
+    except OSError as error:
+        # DataError já vem com a sua explicação; dos demais só se aproveitam o caminho e o motivo do sistema.
+        system = error.filename and error.strerror
+        detail = f"não consegui ler ou gravar {error.filename} ({error.strerror})" if system else str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            detail = "acabou o espaço em disco; libere algum e rode o mesmo comando outra vez"
+        print(f"erro: {detail}", file=sys.stderr)
+        return 1
+    except (CheckpointError, NonFiniteLossError, SandboxError, ValueError, WeightsError) as error:
+        print(f"erro: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\n⏹ Interrompido: nada foi gravado pela metade.", file=sys.stderr)
+        return 130
