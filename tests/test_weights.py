@@ -238,6 +238,14 @@ def test_the_cyclegan_study_has_every_run():
     assert sorted(runs) == sorted(itertools.product(study["configuracao"]["seeds"], parts))
 
 
+def test_the_stylegan_study_has_every_run():
+    study = json.loads((SHIPPED / "stylegan_ablations.json").read_text(encoding="utf-8"))
+    assert study["dados"] == {"treino": "MNIST (treino)", "teste": "MNIST (teste)"}
+    assert load_shipped("judge")[1]["sha256"].startswith(study["juiz"])
+    runs = [(run["semente"], run["variante"]) for run in study["treinamentos"]]
+    assert sorted(runs) == sorted(itertools.product((0, 1), ("receita (AdaIN)", "demodulação", "sem R1")))
+
+
 def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):
     monkeypatch.setattr("course_lib.weights.shipped.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="course_lib treinar judge"):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import os
 import re
 import stat
-import tokenize
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ MAX_SOURCE = 200_000
 _MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 _COPY = re.compile(r"\s*\(\d+\)$")
 _NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)
+_COMMENT = re.compile(r"#.*")
 _JUNK = {".ipynb_checkpoints", "__MACOSX", "__pycache__"}
 
 
@@ -201,16 +200,19 @@ def _list(value: Any) -> list[Any]:
 
 
 def _normalised(source: str) -> str:
-    """O código sem comentários e com espaços uniformes; uma célula que não é Python fica só sem espaços."""
-    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
-    try:
-        tokens = [
-            token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in skipped
-        ]
-    except (tokenize.TokenError, SyntaxError):
-        return " ".join(source.split())
-    marks = {tokenize.INDENT: "→", tokenize.DEDENT: "←", tokenize.NEWLINE: "\n"}
-    return " ".join(marks.get(token.type, token.string) for token in tokens)
+    """O código sem comentários, linhas vazias e espaços, com os recuos que entram e saem.
+
+    Linha a linha, e não pelo tokenizador do Python: o que vem pode ser feito para que ele leve minutos.
+    """
+    kept, depth = [], 0
+    for line in source.splitlines():
+        code = _COMMENT.sub("", line).rstrip()
+        if not code:
+            continue
+        indent = len(code) - len(code.lstrip())
+        kept.append("→" * (indent > depth) + "←" * (indent < depth) + "".join(code.split()))
+        depth = indent
+    return "\n".join(kept)
 
 
 def _single(path: Path) -> Iterator[Submission]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 
 import pytest
 from corpus.base import notebook
@@ -170,3 +171,12 @@ def test_fingerprint_ignores_spaces_and_comments_and_nothing_else():
     assert mark("if a:\n    b\nc") != mark("if a:\n    b\n    c")
     assert mark("%pip install x", "x = (") == mark("%pip  install x", "x =  (")
     assert mark("# só isto") == mark("")
+
+
+@pytest.mark.parametrize(
+    "cell", ["x = '''" + "a\n" * 90_000, "(" * 190_000, "\\\n" * 90_000], ids=["aspas", "abre", "barra"]
+)
+def test_fingerprint_of_a_cell_made_to_be_slow_is_quick(cell):
+    start = time.process_time()
+    assert read_cells(notebook(cell)).fingerprint
+    assert time.process_time() - start < 1
