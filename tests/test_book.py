@@ -331,11 +331,12 @@ def test_second_build_executes_nothing(built_book: BuiltBook) -> None:
     assert "executando" not in result.stdout
 
 
-def write_notebook(path: Path, source: str) -> None:
+def write_notebook(path: Path, source: str, **metadata: object) -> None:
     """Caderno com um título e uma célula."""
     cells = [nbformat.v4.new_markdown_cell("# Um capítulo"), nbformat.v4.new_code_cell(source)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata.update(metadata)
     nbformat.write(notebook, path)
 
 
@@ -404,3 +405,16 @@ def test_chapters_run_side_by_side_and_a_failure_still_shows(tmp_path: Path) -> 
     assert "(1 capítulo(s) executado(s))" in good.stdout
     page = parse((tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8"))
     assert page.select_one("div.cell_output").get_text(strip=True) == "um"
+
+
+@pytest.mark.livro
+def test_a_chapter_that_asks_for_it_runs_alone(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um", "dois", "tres"])
+    busy = "import pathlib, time\npathlib.Path('{0}').touch()\ntime.sleep(3)\npathlib.Path('{0}').unlink()"
+    for name in ("um", "dois"):
+        write_notebook(chapters / f"{name}.ipynb", busy.format(name))
+    alone = "import pathlib, time\ntime.sleep(1.5)\nassert not [p for p in ('um', 'dois') if pathlib.Path(p).exists()]"
+    write_notebook(chapters / "tres.ipynb", alone, livro={"sozinho": True})
+    built = run_build(tmp_path)
+    assert built.returncode == 0, built.stdout
+    assert "(3 capítulo(s) executado(s))" in built.stdout

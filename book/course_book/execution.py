@@ -2,7 +2,8 @@
 
 O myst-nb executa um caderno de cada vez, e um capítulo sozinho não ocupa todos os núcleos: as redes são pequenas. Aqui
 os que não estão no cache são executados lado a lado, e as saídas ficam onde o myst-nb as procura. O que falhar não é
-guardado: o myst-nb o executa de novo e conta o erro como sempre.
+guardado: o myst-nb o executa de novo e conta o erro como sempre. Um que ocupa sozinho todos os núcleos diz isso nos
+seus metadados, ``"livro": {"sozinho": true}``, e fica para ele.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
         path = Path(env.doc2path(docname))
         if path.suffix == ".ipynb":
             notebook = nbformat.read(path, as_version=4)
+            if notebook.metadata.get("livro", {}).get("sozinho"):
+                continue
             try:
                 cache.match_cache_notebook(notebook)
             except KeyError:
