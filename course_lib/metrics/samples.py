@@ -58,7 +58,7 @@ class SampleReport:
             rows.append(
                 (
                     report.name,
-                    f"{report.n:,}".replace(",", "."),
+                    str(report.n),
                     f"{report.frechet:.2f}",
                     f"{1000 * report.kid:.1f} ± {1000 * report.kid_std:.1f}",
                     f"{report.precision:.3f}",
