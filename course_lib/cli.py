@@ -103,7 +103,7 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: P
 def sample_command(name: str, *, n: int, output: Path, folder: Path | None, seed: int) -> int:
     """Grava ``n`` amostras de ``name`` em ``output``, com a chave ``x``. Devolve o código de saída."""
     step, card = load_trained(weights_folder(name, folder), name)
-    x = draw(get_recipe(name).sampler(step), n, seed=seed)
+    x = draw(get_recipe(name).sampler(step), n, seed=seed, progress=True)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, x=x.numpy())
     write_atomically(output, lambda file: file.write(buffer.getbuffer()))

@@ -39,7 +39,7 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
         return
     cache = get_cache(config.execution_cache_path)
     missing = {}
-    # O último capítulo primeiro: os mais longos estão no fim, e começados por último deixariam um núcleo parado.
+    # Do último ao primeiro: os do começo são curtos, e um longo que ficasse para o fim deixaria um núcleo parado.
     for docname in sorted(docnames, reverse=True):
         path = Path(env.doc2path(docname))
         if path.suffix == ".ipynb":
@@ -54,7 +54,7 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
     at_once = min(len(missing), cores, MOST_AT_ONCE)
     if at_once < 2:
         return
-    # Processos, e não linhas: com Ctrl-C cada um encerra o seu caderno, e a construção para na hora.
+    # Processos, e não linhas de execução: com Ctrl-C cada um encerra o seu caderno, e a construção para na hora.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(at_once, context, initializer=share_cores, initargs=(cores // at_once,)) as pool:
         running = {pool.submit(execute, path, nb, config.execution_timeout): path for path, nb in missing.items()}

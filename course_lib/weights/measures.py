@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, restyle
@@ -31,11 +32,16 @@ BITS_SAMPLES = 8
 PSNR_SIGMA = 0.5
 
 
-def draw(sampler: Any, n: int, *, seed: int) -> Tensor:
+def draw(sampler: Any, n: int, *, seed: int, progress: bool = False) -> Tensor:
     """``n`` amostras (n, 1, 28, 28) na CPU, em levas de tamanho fixo: a mesma semente dá as mesmas imagens."""
+    sizes = [min(SAMPLES_AT_ONCE, n - start) for start in range(0, n, SAMPLES_AT_ONCE)]
     with runtime.isolated_seed(seed):
-        sizes = [min(SAMPLES_AT_ONCE, n - start) for start in range(0, n, SAMPLES_AT_ONCE)]
-        return torch.cat([sampler.sample(size).cpu() for size in sizes])
+        return torch.cat(
+            [
+                sampler.sample(size).cpu()
+                for size in tqdm(sizes, desc="amostrando", unit=f"leva de {SAMPLES_AT_ONCE}", disable=not progress)
+            ]
+        )
 
 
 def _reconstruction(step: Any, test: ImageDataset) -> dict[str, float]:
