@@ -34,14 +34,12 @@ PSNR_SIGMA = 0.5
 
 def draw(sampler: Any, n: int, *, seed: int, progress: bool = False) -> Tensor:
     """``n`` amostras (n, 1, 28, 28) na CPU, em levas de tamanho fixo: a mesma semente dá as mesmas imagens."""
-    sizes = [min(SAMPLES_AT_ONCE, n - start) for start in range(0, n, SAMPLES_AT_ONCE)]
-    with runtime.isolated_seed(seed):
-        return torch.cat(
-            [
-                sampler.sample(size).cpu()
-                for size in tqdm(sizes, desc="amostrando", unit=f"leva de {SAMPLES_AT_ONCE}", disable=not progress)
-            ]
-        )
+    images = []
+    with runtime.isolated_seed(seed), tqdm(total=n, desc="amostrando", unit="imagem", disable=not progress) as bar:
+        for start in range(0, n, SAMPLES_AT_ONCE):
+            images.append(sampler.sample(min(SAMPLES_AT_ONCE, n - start)).cpu())
+            bar.update(len(images[-1]))
+    return torch.cat(images)
 
 
 def _reconstruction(step: Any, test: ImageDataset) -> dict[str, float]:
