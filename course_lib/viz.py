@@ -656,7 +656,8 @@ class _PlainLog(LogFormatter):
     """Numa escala logarítmica de menos de uma década, "6" e "0,6" em lugar de 6 × 10⁰ e 6 × 10⁻¹."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return _comma(super().__call__(x, pos))
+        # O matplotlib decide quais marcas têm número; como se escreve o número é conosco.
+        return _comma(f"{x:g}") if super().__call__(x, pos) else ""
 
 
 def _comma(number: str) -> str:
