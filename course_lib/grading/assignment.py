@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import runtime
-from course_lib.grading.exercise import Exercise, Question, load_exercise
+from course_lib.grading.exercise import Exercise, Mistake, Question, load_exercise
 from course_lib.grading.inside.objects import InputEncoder
 from course_lib.grading.inside.wire import WireError
 
@@ -68,14 +69,20 @@ class Assignment:
         Raises:
             ValueError: uma entrada do exercício não sabe viajar até o processo do estudante.
         """
-        return {question.name: [_case(question, seed) for seed in self._seeds(n, question)]
-                for n, question in enumerate(self.exercise.questions)}  # fmt: skip
+        # A semente que o processo do estudante vê não diz a do caso, nem a força bruta: vem da turma por outra chave.
+        return {
+            question.name: [
+                _case(question, seed, runtime.derive_seed(self.class_seed, _CALL, n, k))
+                for k, seed in enumerate(self._seeds(n, question))
+            ]
+            for n, question in enumerate(self.exercise.questions)
+        }
 
     @cached_property
     def public(self) -> dict[str, list[Case]]:
         """Os casos da conferência no caderno: só servem às dicas, e nunca à nota."""
         return {
-            question.name: [_case(question, seed) for seed in question.public_seeds]
+            question.name: [_case(question, seed, runtime.derive_seed(seed, _CALL)) for seed in question.public_seeds]
             for question in self.exercise.questions
         }
 
@@ -87,18 +94,20 @@ class Assignment:
         """
         for question in self.exercise.questions:
             first = self.hidden[question.name][0]
-            again = _case(question, first.seed)
+            again = _case(question, first.seed, first.message["seed"])
             runtime.require(
                 (again.message, again.blobs) == (first.message, first.blobs),
                 f"{question.name}: make_inputs deu entradas diferentes com a mesma semente; sorteie só a partir dela",
             )
+            _try_judge(question, first.seed)
         _ = self.public
 
     def _seeds(self, n: int, question: Question) -> list[int]:
         # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador.
-        base = 2**20 + runtime.derive_seed(self.class_seed, _HIDDEN, n) % 2**30
-        seeds = (seed for seed in range(base, base + 1_000) if seed not in question.public_seeds)
-        return [next(seeds) for _ in range(HIDDEN_CASES)]
+        drawn = (2**20 + runtime.derive_seed(self.class_seed, _HIDDEN, n, k) % 2**30 for k in itertools.count())
+        # Sem repetição, e na ordem em que saem.
+        seeds = (seed for seed in drawn if seed not in question.public_seeds)
+        return list(itertools.islice(dict.fromkeys(itertools.islice(seeds, 2 * HIDDEN_CASES)), HIDDEN_CASES))
 
 
 def load_assignment(name: str, class_seed: int) -> Assignment:
@@ -145,7 +154,18 @@ def define(source: str, name: str, class_seed: int) -> Assignment:
     return Assignment(exercise, source, class_seed, own=True)
 
 
-def _case(question: Question, seed: int) -> Case:
+def _try_judge(question: Question, seed: int) -> None:
+    """Um juiz que não sabe recusar nem o nada tem um engano: melhor sabê-lo antes de corrigir a turma."""
+    try:
+        question.judge(question.make_inputs(seed), None)
+    except Mistake:
+        return
+    except Exception as error:
+        raise ValueError(f"{question.name}: o juiz parou com {type(error).__name__} diante de None: {error}") from None
+    raise ValueError(f"{question.name}: o juiz aceitou None como resposta")
+
+
+def _case(question: Question, seed: int, call_seed: int) -> Case:
     try:
         inputs = question.make_inputs(seed)
     except Exception as error:
@@ -166,7 +186,6 @@ def _case(question: Question, seed: int) -> Case:
         "names": list(inputs),
         "inputs": nodes,
         "bytes": sum(map(len, encoder.blobs)),
-        # Outra semente: a do caso não sai daqui.
-        "seed": runtime.derive_seed(seed, _CALL),
+        "seed": call_seed,
     }
     return Case(seed, message, tuple(encoder.blobs))

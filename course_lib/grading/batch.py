@@ -213,7 +213,7 @@ def class_seed(folder: Path, asked: int | None) -> int:
             stored = None
         if asked is None and type(stored) is not int:
             raise ValueError(f"{path} está estragado; dê a semente da turma com --semente")
-    seed = asked if asked is not None else stored if stored is not None else secrets.randbelow(2**31)
+    seed = asked if asked is not None else stored if stored is not None else secrets.randbits(62)
     if seed != stored:
         text = json.dumps({"semente": seed}) + "\n"
         write_atomically(path, lambda file: file.write(text.encode()))

@@ -16,7 +16,7 @@ from course_lib.grading.bubblewrap import require_out_of_sight, require_sandbox
 from course_lib.grading.moodle import Filled, fill_worksheet
 from course_lib.grading.result import Deadlines
 from course_lib.grading.sandbox import Confinement
-from course_lib.grading.submission import find_submissions
+from course_lib.grading.submission import find_submissions, visible
 from course_lib.grading.table import decimal, write_marks
 
 UNPROTECTED = "⚠ SEM ISOLAMENTO: o código dos estudantes roda com as suas permissões · "
@@ -74,7 +74,7 @@ def grade_command(options: Namespace) -> int:
 
     def say(text: str) -> None:
         for line in text.splitlines():
-            tqdm.write(prefix + line, file=sys.stdout)
+            tqdm.write(prefix + visible(line), file=sys.stdout)
 
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:

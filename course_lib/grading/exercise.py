@@ -24,7 +24,20 @@ class Mistake(Exception):
     """A resposta está errada; o texto é a dica para o estudante.
 
     A dica ensina sem entregar: nunca contém a entrada sorteada nem o valor esperado.
+
+    Args:
+        text: a dica.
+        secret: a dica de um caso oculto, quando ``text`` cita um número que quem respondeu escolhe (uma forma, um
+            comprimento): por ele sairia um pedaço da entrada oculta. A própria ``text`` quando falta.
     """
+
+    def __init__(self, text: str, secret: str | None = None) -> None:
+        super().__init__(text)
+        self.secret = text if secret is None else secret
+
+    def about(self, name: str) -> Mistake:
+        """O mesmo engano, com o nome do que está errado na frente."""
+        return Mistake(f"{name}: {self}", f"{name}: {self.secret}")
 
 
 @dataclass(frozen=True)
@@ -134,10 +147,8 @@ def tensor_answer(
     _require_something(answer)
     if isinstance(answer, list | tuple):
         kind = "uma lista" if isinstance(answer, list) else "uma tupla"
-        raise Mistake(
-            f"a função devolveu {kind} de {len(answer)} itens; esperava um tensor só, de forma {wanted}. "
-            "Para juntar tensores iguais num tensor, use `torch.stack`."
-        )
+        rest = f"esperava um tensor só, de forma {wanted}. Para juntar tensores iguais num tensor, use `torch.stack`."
+        raise Mistake(f"a função devolveu {kind} de {len(answer)} itens; {rest}", f"a função devolveu {kind}; {rest}")
     if isinstance(answer, np.ndarray):
         raise Mistake("a função devolveu um array do NumPy; devolva o tensor, sem `.numpy()`.")
     if not isinstance(answer, Tensor):
@@ -183,7 +194,11 @@ def array_answer(
     except (TypeError, ValueError, RuntimeError):
         raise Mistake(f"a função devolveu uma lista que não vira um array; esperava a forma {wanted}.") from None
     if value.dtype.kind not in "buif":
-        raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um array de números, de forma {wanted}.")
+        came = type(answer).__name__
+        # Um array que não é de dados (de objetos, por exemplo) chega aqui só com o nome do seu tipo.
+        came = f"um array de {value.dtype}" if isinstance(answer, np.ndarray) else came
+        came = "um array que não é de números" if came == "ndarray" else came
+        raise Mistake(f"a função devolveu {came}; esperava um array de números reais, de forma {wanted}.")
     _require_shape(value.shape, shape, hints)
     if not np.isfinite(value).all():
         raise Mistake(f"há NaN ou infinito na resposta; {infinite}")
@@ -202,7 +217,7 @@ def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
         kind = "um tensor só" if isinstance(answer, Tensor) else type(answer).__name__
         raise Mistake(f"a função devolveu {kind}; {wanted}")
     if len(answer) != len(names):
-        raise Mistake(f"a função devolveu {len(answer)} itens; {wanted}")
+        raise Mistake(f"a função devolveu {len(answer)} itens; {wanted}", f"o número de itens é outro; {wanted}")
     return tuple(answer)
 
 
@@ -286,7 +301,8 @@ def _require_something(answer: Any) -> None:
 def _require_shape(found: tuple[int, ...], shape: tuple[int, ...], hints: Mapping[tuple[int, ...], str] | None) -> None:
     if found != shape:
         cause = (hints or {}).get(found)
-        raise Mistake(f"a forma é {_readable(found)}; esperava {_readable(shape)}." + (f" {cause}" if cause else ""))
+        wanted = f"esperava {_readable(shape)}." + (f" {cause}" if cause else "")
+        raise Mistake(f"a forma é {_readable(found)}; {wanted}", f"a forma é outra; {wanted}")
 
 
 def _readable(shape: tuple[int, ...]) -> str:

@@ -18,7 +18,7 @@ from course_lib.grading.hints import explain, explain_altered
 from course_lib.grading.inside.calls import Stumble
 from course_lib.grading.result import Deadlines, QuestionResult, Result
 from course_lib.grading.sandbox import Sandbox
-from course_lib.grading.submission import SubmissionError, read_cells
+from course_lib.grading.submission import SubmissionError, read_cells, visible
 from course_lib.grading.suspicion import suspicions
 
 # Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
@@ -76,7 +76,7 @@ def _grade_question(student: _Student, assignment: Assignment, question: Questio
     """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
     try:
         for case in assignment.hidden[question.name]:
-            hint = _verdict(question, case, student.call(case), student.result, secret=True)
+            hint = _verdict(student, question, case, student.call(case), secret=True)
             if hint is not None:
                 outcome.hint = hint
                 return True
@@ -95,7 +95,7 @@ def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple
     for question, outcome in failed:
         try:
             for case in assignment.public[question.name]:
-                hint = _verdict(question, case, student.call(case), student.result, secret=False)
+                hint = _verdict(student, question, case, student.call(case), secret=False)
                 if hint is not None:
                     outcome.hint = hint
                     break
@@ -103,11 +103,11 @@ def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple
             continue
 
 
-def _verdict(question: Question, case: Case, reply: dict[str, Any], result: Result, *, secret: bool) -> str | None:
+def _verdict(student: _Student, question: Question, case: Case, reply: dict[str, Any], *, secret: bool) -> str | None:
     """A dica, ou ``None`` se a resposta está certa."""
     error = reply.get("error")
     if error is not None or "answer" not in reply:
-        return _explain(error if type(error) is dict else {}, question, case, secret=secret)
+        return _explain(error if type(error) is dict else {}, question, case, student.longest, secret=secret)
     for name in case.message["names"]:
         # Quem esconde que alterou o argumento não ganha nada: o juiz olha o original.
         if type(reply.get("altered")) is list and name in reply["altered"]:
@@ -116,14 +116,16 @@ def _verdict(question: Question, case: Case, reply: dict[str, Any], result: Resu
         with _one_at_a_time:
             question.judge(question.make_inputs(case.seed), reply["answer"])
     except Mistake as mistake:
-        return str(mistake)
+        return mistake.secret if secret else str(mistake)
     except Exception as failure:
-        result.alarms.append(f"{question.name}: o juiz parou com {type(failure).__name__}; confira a resposta à mão")
+        student.result.alarms.append(
+            f"{question.name}: o juiz parou com {type(failure).__name__}; confira a resposta à mão"
+        )
         return "a resposta tem um formato que não soube julgar."
     return None
 
 
-def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: bool) -> str:
+def _explain(error: dict[str, Any], question: Question, case: Case, longest: int, *, secret: bool) -> str:
     kind = error.get("kind")
     if kind == "prazo":
         return "a função não terminou no prazo."
@@ -135,7 +137,8 @@ def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: b
         kind if type(kind) is str else "erro",
         _text(error, "text"),
         _text(error, "type") or "um erro",
-        line if type(line) is int and 0 < line < 10**6 else 0,
+        # Uma linha que nenhuma célula tem não é um lugar: é um número que quem respondeu escolheu.
+        line if type(line) is int and 0 < line <= longest else 0,
         _text(error, "source"),
     )
     return explain(stumble, question, case.message["names"], secret=secret)
@@ -143,7 +146,7 @@ def _explain(error: dict[str, Any], question: Question, case: Case, *, secret: b
 
 def _text(error: dict[str, Any], key: str) -> str:
     value = error.get(key)
-    return value[:500] if type(value) is str else ""
+    return visible(value[:500]) if type(value) is str else ""
 
 
 class _Stopped(Exception):
@@ -156,6 +159,7 @@ class _Student:
     def __init__(self, sandbox: Sandbox, cells: Sequence[str], deadlines: Deadlines, result: Result) -> None:
         self.sandbox = sandbox
         self.cells = cells
+        self.longest = max((source.count("\n") + 1 for source in cells), default=0)
         self.deadlines = deadlines
         self.result = result
         self._limit = time.monotonic() + deadlines.total
@@ -224,7 +228,9 @@ class _Student:
             self._noted.add(number)
             if error.get("kind") == "prazo":
                 self._skipped.add(number)
-                self.result.notes.append(f"célula {number}: passou do prazo de {seconds:.0f} s e foi interrompida.")
+                self.result.notes.append(
+                    f"célula {number}: passou do prazo de {max(seconds, 1):.0f} s e foi interrompida."
+                )
                 self.result.alarms.append(f"célula {number}: prazo esgotado")
             else:
                 what = ": ".join(filter(None, (_text(error, "type"), _text(error, "text"))))

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Filled:
     Attributes:
         filled: quantas linhas ganharam nota.
         missing: estudantes corrigidos que não estão nela.
-        doubtful: estudantes que são mais de uma linha, e ficaram sem nota.
+        doubtful: estudantes que são mais de uma linha, ou dividem a mesma, e ficaram sem nota.
         scale: por quanto a nota foi multiplicada para caber na nota máxima da planilha.
     """
 
@@ -74,11 +75,11 @@ def fill_worksheet(source: Path, target: Path, marked: list[Marked]) -> Filled:
     outcome = Filled(0, [], [])
     outcome.scale = _scale(rows[1:], columns["maximum"], total)
     comma = delimiter == ";" or any("," in _cell(row, columns["maximum"]) for row in rows[1:])
-    for entry in marked:
-        if entry.result is None:
-            continue
-        found = _find(entry, rows, columns)
-        if len(found) != 1:
+    graded = [(entry, _find(entry, rows, columns)) for entry in marked if entry.result is not None]
+    claims = Counter(found[0] for _, found in graded if len(found) == 1)
+    for entry, found in graded:
+        # Duas pessoas para a mesma linha: nenhuma das duas notas é segura.
+        if len(found) != 1 or claims[found[0]] > 1:
             (outcome.doubtful if found else outcome.missing).append(entry.submission.student)
             continue
         mark = f"{entry.result.total * outcome.scale:.2f}"

@@ -21,7 +21,10 @@ MAX_CELLS = 500
 MAX_SOURCE = 200_000
 
 # Nome Completo_12345_assignsubmission_file_ (pasta) ou Nome Completo_12345_assignsubmission_file_caderno.ipynb
-_MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
+# Num arquivo, o que vem depois da marca é o nome que o estudante lhe deu: vale a primeira. Numa pasta nada vem
+# depois, e o que vem antes é o nome do estudante: vale a última.
+_MOODLE_FILE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
+_MOODLE_FOLDER = re.compile(r"^(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?$")
 _COPY = re.compile(r"\s*\(\d+\)$")
 _NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)
 _COMMENT = re.compile(r"#.*")
@@ -56,8 +59,10 @@ class Submission:
 
     @property
     def key(self) -> str:
-        """O que faz de duas entregas a mesma pessoa."""
-        return self.identifier or unicodedata.normalize("NFC", self.student).casefold()
+        """O que faz de duas entregas a mesma pessoa: um número do Moodle nunca é o nome de alguém."""
+        if self.identifier:
+            return f"número {self.identifier}"
+        return f"nome {unicodedata.normalize('NFC', self.student).casefold()}"
 
     @property
     def file(self) -> str:
@@ -127,7 +132,7 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
             if _NOTEBOOK.search(path.name) and not path.name.startswith("._"):
                 ignored.append(_printable(path.name))
             continue
-        if output is not None and path.resolve() == output.resolve():
+        if output is not None and os.path.realpath(path) == os.path.realpath(output):
             continue
         candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
         if not candidates:
@@ -218,7 +223,7 @@ def _normalised(source: str) -> str:
 def _single(path: Path) -> Iterator[Submission]:
     """O arquivo solto na pasta de entregas, se tem nome de caderno."""
     if _NOTEBOOK.search(path.name):
-        yield _checked(path, _NOTEBOOK.sub("", path.name))
+        yield _checked(path, _NOTEBOOK.sub("", path.name), _MOODLE_FILE)
 
 
 def _inside_folder(folder: Path) -> Iterator[Submission]:
@@ -233,18 +238,18 @@ def _inside_folder(folder: Path) -> Iterator[Submission]:
             break
     notebooks = [path for path in files if _NOTEBOOK.search(path.name)]
     for path in notebooks:
-        yield _checked(path, folder.name)
+        yield _checked(path, folder.name, _MOODLE_FOLDER)
     if not notebooks and barred:
-        yield _checked(Path(barred[0].filename), folder.name)
+        yield _checked(Path(barred[0].filename), folder.name, _MOODLE_FOLDER)
     elif not notebooks:
-        empty = _checked(folder, folder.name)
+        empty = _checked(folder, folder.name, _MOODLE_FOLDER)
         came = ", ".join(_printable(path.name) for path in files[:3]) or "a pasta está vazia"
         empty.problem = f"não há caderno .ipynb na pasta ({came})"
         yield empty
 
 
-def _checked(path: Path, label: str) -> Submission:
-    match = _MOODLE.match(label)
+def _checked(path: Path, label: str, moodle: re.Pattern[str]) -> Submission:
+    match = moodle.match(label)
     student = match["name"] if match else _COPY.sub("", label)
     submission = Submission(_printable(student).strip() or "sem nome", match["id"] if match else "", path)
     if path.is_symlink():
@@ -264,7 +269,11 @@ def _latest(group: list[Submission]) -> Submission:
 
 
 def _printable(name: str) -> str:
-    """O nome de um arquivo, sem os caracteres que atrapalham um terminal ou uma planilha."""
-    text = " ".join(os.fsencode(name).decode("utf-8", errors="replace").split())
+    """O nome de um arquivo, numa linha só e sem os caracteres que atrapalham um terminal ou uma planilha."""
+    return visible(" ".join(os.fsencode(name).decode("utf-8", errors="replace").split()))
+
+
+def visible(text: str) -> str:
+    """O texto sem os caracteres que mandam no terminal ou que não se podem gravar; as linhas ficam."""
     # Os dois que juntam e separam letras fazem parte de nomes (e de emojis).
-    return "".join(letter if letter.isprintable() or letter in "\u200c\u200d" else "�" for letter in text)
+    return "".join(letter if letter.isprintable() or letter in "\n\t\u200c\u200d" else "�" for letter in text)

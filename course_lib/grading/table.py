@@ -10,6 +10,8 @@ from course_lib.grading.batch import Marked
 from course_lib.grading.exercise import Exercise
 from course_lib.training.checkpoint import write_atomically
 
+MAX_NOTES = 2_000
+
 
 def write_marks(path: Path, exercise: Exercise, marked: list[Marked]) -> None:
     """Grava a tabela de notas, em UTF-8 com BOM, que é como as planilhas reconhecem os acentos.
@@ -29,7 +31,10 @@ def write_marks(path: Path, exercise: Exercise, marked: list[Marked]) -> None:
         if result is not None:
             marks = [decimal(question.mark) for question in result.questions] + [decimal(result.total)]
             notes = submission.notes + result.notes
-        cells = [submission.student, submission.identifier, submission.file, *marks, " · ".join(notes)]
+        told = " · ".join(notes)
+        # Uma planilha recusa células enormes; o relatório do estudante tem tudo.
+        told = told if len(told) <= MAX_NOTES else f"{told[:MAX_NOTES]}…"
+        cells = [submission.student, submission.identifier, submission.file, *marks, told]
         writer.writerow([harmless(cell) for cell in cells])
     text = buffer.getvalue()
     write_atomically(path, lambda file: file.write(text.encode("utf-8-sig", "replace")))

@@ -245,7 +245,7 @@ def _judge_balls(inputs: Mapping[str, Any], answer: Any) -> None:
             otherwise = "não confere. Faça à mão o exemplo do enunciado, com três pontos numa reta."
             compare(value, _inside(points, cloud, radii), mistakes, otherwise)
         except Mistake as mistake:
-            raise Mistake(f"{name}: {mistake}") from None
+            raise mistake.about(name) from None
 
 
 def _judge_shares(inputs: Mapping[str, Any], answer: Any) -> None:

@@ -167,7 +167,7 @@ def _named(name: str, read: Any, answer: Any, *arguments: Any, **options: Any) -
     try:
         return read(answer, *arguments, **options)
     except Mistake as mistake:
-        raise Mistake(f"{name}: {mistake}") from None
+        raise mistake.about(name) from None
 
 
 def _doubles(inputs: Mapping[str, Any], *names: str) -> list[Any]:

@@ -156,7 +156,7 @@ def _judge_slopes(inputs: Mapping[str, Any], answer: Any) -> None:
         try:
             value = tensor_answer(found, (n,), hints=hints, infinite=infinite)
         except Mistake as mistake:
-            raise Mistake(f"{name}: {mistake}") from None
+            raise mistake.about(name) from None
         mistakes = [
             (
                 other,
@@ -174,7 +174,7 @@ def _judge_slopes(inputs: Mapping[str, Any], answer: Any) -> None:
         try:
             compare(value, expected, mistakes, otherwise)
         except Mistake as mistake:
-            raise Mistake(f"{name}: {mistake}") from None
+            raise mistake.about(name) from None
 
 
 def _game_gradients(inputs: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -117,7 +117,8 @@ def _judge_pick(inputs: Mapping[str, Any], answer: Any) -> None:
             "você devolveu as duas imagens separadas; junte-as num lote só, de forma (2, 1, 28, 28), com `torch.stack`."
         )
     if isinstance(answer, Tensor) and answer.shape[1:] == (1, 28, 28) and len(answer) > 2:
-        raise Mistake(f"vieram {len(answer)} imagens; fique com uma só de cada classe (a primeira, `[0]`).")
+        one = "fique com uma só de cada classe (a primeira, `[0]`)."
+        raise Mistake(f"vieram {len(answer)} imagens; {one}", f"vieram imagens a mais; {one}")
     value = tensor_answer(
         answer,
         (2, 1, 28, 28),
@@ -168,7 +169,7 @@ def _judge_code(inputs: Mapping[str, Any], answer: Any) -> None:
     try:
         value = tensor_answer(answer, tuple(expected.shape), hints=hints)
     except Mistake as mistake:
-        raise Mistake(f"{kind}: {mistake}") from None
+        raise mistake.about(kind) from None
     if close(value, expected):
         require_no_gradient(answer)
         return

@@ -221,7 +221,7 @@ def _judge_disc_step(inputs: Mapping[str, Any], answer: Any) -> None:
         try:
             values.append(tensor_answer(item, tuple(weight.shape)))
         except Mistake as mistake:
-            raise Mistake(f"{name}: {mistake}") from None
+            raise mistake.about(name) from None
 
     def gradient_of(loss: Tensor) -> Tensor:
         return torch.cat([part.flatten() for part in torch.autograd.grad(loss, weights)])

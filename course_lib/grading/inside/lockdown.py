@@ -45,6 +45,10 @@ _DENIED_EVERYWHERE = {
 }
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
+_SOCKET = {"x86_64": 41, "aarch64": 198}
+_MMAP = {"x86_64": 9, "aarch64": 222}
+_AF_UNIX = 1
+_SHARED_AND_ANONYMOUS = 0x01 | 0x20
 _CLONE3 = 435
 _CLONE_NEW = 0x7E020000  # as bandeiras que criam um espaço de nomes
 
@@ -157,8 +161,13 @@ def forbid_system_calls() -> None:
 
 
 def _filter(machine: str) -> bytes:
-    """O programa do filtro (BPF clássico): nega o que está na lista e deixa passar o resto."""
-    load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
+    """O programa do filtro (BPF clássico): nega o que está na lista e deixa passar o resto.
+
+    De três chamadas olha também um argumento: ``clone`` sem espaços de nomes; ``socket`` só local, porque o rastro de
+    uma conexão passa de um processo a outro da mesma caixa, e há famílias (vsock) que saem dela; ``mmap`` sem memória
+    compartilhada sem nome, que não se vê na conta de nenhum processo.
+    """
+    load, equal, at_least, any_bit, give, mask = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
     allow, deny, absent = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 
     def step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -172,7 +181,13 @@ def _filter(machine: str) -> bytes:
     ]
     for number in sorted(_DENIED[machine] | _DENIED_EVERYWHERE):
         steps += [step(equal, number, 0, 1), step(give, deny)]
-    steps += [step(equal, _CLONE[machine], 0, 3), step(load, 16), step(any_bit, _CLONE_NEW, 0, 1), step(give, deny)]
+    # A parte baixa do primeiro argumento está em 16, a do quarto em 40. Quem carregou um argumento não volta à lista.
+    steps += [step(equal, _CLONE[machine], 0, 4), step(load, 16), step(any_bit, _CLONE_NEW, 0, 1), step(give, deny)]
+    steps += [step(give, allow)]
+    steps += [step(equal, _SOCKET[machine], 0, 4), step(load, 16), step(equal, _AF_UNIX, 1), step(give, deny)]
+    steps += [step(give, allow)]
+    steps += [step(equal, _MMAP[machine], 0, 4), step(load, 40), step(mask, _SHARED_AND_ANONYMOUS)]
+    steps += [step(equal, _SHARED_AND_ANONYMOUS, 0, 1), step(give, deny)]
     return b"".join([*steps, step(give, allow)])
 
 

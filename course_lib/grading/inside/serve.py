@@ -18,7 +18,7 @@ import torch
 from .calls import Stumble, altered, call
 from .notebook import Late, Notebook, deadline
 from .objects import InputDecoder
-from .wire import Caps, Encoder, WireError
+from .wire import MAX_LINE, Caps, Encoder, WireError
 
 
 def serve(channel: socket.socket) -> None:
@@ -40,7 +40,11 @@ def serve(channel: socket.socket) -> None:
             reply = {"error": _clipped(vars(stumble))}
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             reply = {"error": _clipped({"kind": "erro", "type": type(error).__name__, "text": _said(error)})}
-        file.write(json.dumps({"id": request["id"]} | reply).encode() + b"\n")
+        line = json.dumps({"id": request["id"]} | reply).encode()
+        if len(line) >= MAX_LINE:
+            reply, encoder = {"error": {"kind": "canal", "text": "a resposta é grande demais"}}, Encoder()
+            line = json.dumps({"id": request["id"]} | reply).encode()
+        file.write(line + b"\n")
         for blob in encoder.blobs:
             file.write(blob)
         file.flush()

@@ -30,6 +30,7 @@ TYPE_NAMES = frozenset(name for name, item in vars(builtins).items() if isinstan
 }
 NUMPY_DTYPES = tuple(name for name in TORCH_DTYPES if name != "bfloat16")
 
+MAX_LINE = 256 * 2**10  # bytes da linha de JSON de uma resposta
 MAX_DIMS = 8
 MAX_SIZE = 2**31  # de um eixo; nenhuma resposta do curso chega perto, e o produto ainda cabe em 64 bits
 MAX_DEPTH = 8
@@ -100,6 +101,9 @@ class Encoder:
             }
         if isinstance(value, Tensor):
             return self._tensor(value)
+        if isinstance(value, np.ndarray | np.generic):
+            value = _common(value)
+            kind = type(value)
         if isinstance(value, np.ndarray | np.generic) and value.dtype.name in NUMPY_DTYPES:
             shape = list(value.shape)
             self._keep(np.ascontiguousarray(value).tobytes())
@@ -134,6 +138,16 @@ class Encoder:
         if self.caps and self._bytes > self.caps.array_bytes:
             raise WireError("a resposta é grande demais")
         self.blobs.append(blob)
+
+
+def _common(value: Any) -> Any:
+    """O array num dos tipos que viajam, quando isso não muda os seus números: sem sinal, mais longo, noutra ordem."""
+    dtype = value.dtype
+    if dtype.kind == "u" and dtype.itemsize in (2, 4):
+        return value.astype(np.int64)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return value.astype(np.float64)
+    return value if dtype.isnative else value.astype(dtype.newbyteorder("="))
 
 
 class Decoder:
