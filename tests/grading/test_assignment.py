@@ -11,9 +11,10 @@ from course_lib.grading.exercise import Mistake, array_answer
 
 DEFINITION = """
 import numpy as np
-from course_lib.grading.exercise import Exercise, Question
+from course_lib.grading.exercise import Exercise, Question, number_answer
 
-EXERCISE = Exercise("a", (Question("q1", "f", 1.0, "x", (1,), lambda seed: {"x": seed}, lambda x, y: None),))
+QUESTION = Question("q1", "f", 1.0, "x", (1,), lambda seed: {"x": seed}, lambda x, y: number_answer(y))
+EXERCISE = Exercise("a", (QUESTION,))
 """
 
 
@@ -25,8 +26,10 @@ EXERCISE = Exercise("a", (Question("q1", "f", 1.0, "x", (1,), lambda seed: {"x":
         ('{"x": seed}', '{"x": {1, 2}}', "q1: uma das entradas não serve"),
         ('{"x": seed}', '{"x": np.random.rand(3)}', "entradas diferentes com a mesma semente"),
         ("(1,)", "(1)", r"q1: as sementes públicas são uma tupla de inteiros, como \(1, 2\)"),
-        ("y: None),)", "y: None))", "leva vírgula no fim"),
-        ("lambda x, y: None", "None", "q1: judge precisa ser uma função"),
+        ("(QUESTION,)", "(QUESTION)", "leva vírgula no fim"),
+        ("lambda x, y: number_answer(y)", "None", "q1: judge precisa ser uma função"),
+        ("number_answer(y)", "None", "q1: o juiz aceitou None"),
+        ("number_answer(y)", "number_anwser(y)", "q1: o juiz parou com NameError"),
         ("1.0", "0", "q1: os pontos precisam ser mais que zero"),
         ('"f"', '"f(x)"', "não é nome de função"),
     ],
