@@ -31,7 +31,7 @@ testes: $(READY) ## prepara o ambiente e confere tudo o que a integração cont�
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
 
 ver: ## mostra no navegador o livro já construído

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from built_book import BuiltBook, copy_sources, run_build
@@ -14,26 +15,34 @@ MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Divide os testes entre os processos: o que se prepara uma vez só fica num deles, e o mais demorado começa antes.
+    """Os testes que usam o livro construído primeiro: são os que mais demoram."""
+    items.sort(key=lambda item: scope_of(item.nodeid) != "livro")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divide os testes entre os processos por :func:`scope_of`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return Scheduling(config, log)
+
+
+def scope_of(nodeid: str) -> str:
+    """O nome do grupo de um teste; um grupo corre inteiro no mesmo processo.
 
     Vão juntos os que usam o livro construído, os do corretor (que contam os processos das caixas) e os de cada
     arquivo; um capítulo que roda sozinho não depende de nada.
     """
-    items.sort(key=lambda item: not _uses_book(item))
-    for item in items:
-        if _uses_book(item):
-            group = "livro"
-        elif "grading" in item.path.parts:
-            group = "corretor"
-        elif item.get_closest_marker("livro"):
-            group = item.nodeid
-        else:
-            group = str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _uses_book(item: pytest.Item) -> bool:
-    return "built_book" in getattr(item, "fixturenames", ())
+    file = nodeid.partition("::")[0]
+    if file in ("tests/test_book.py", "tests/test_browser.py"):
+        return "livro"
+    if file.startswith("tests/grading/"):
+        return "corretor"
+    return nodeid if "::test_runs_alone" in nodeid else file
 
 
 @pytest.fixture(scope="session")

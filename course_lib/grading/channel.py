@@ -54,7 +54,7 @@ class Channel:
         self.watch = watch
         connection.setblocking(False)
         self._limit = 0.0
-        self._next_watch = 0.0
+        self._next_watch = time.monotonic() + TICK
         self._pending = bytearray()
 
     def request(self, message: dict[str, Any], blobs: Sequence[bytes], seconds: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -136,3 +137,16 @@ def test_the_watch_can_end_the_wait(talk):
 
     with pytest.raises(MemoryAbuse):
         talk(lambda request, end: time.sleep(0.5), watch=watch)
+
+
+def test_dripping_bytes_does_not_hide_from_the_watch(talk):
+    def drip(request, end):
+        with contextlib.suppress(OSError):  # a conversa acaba antes
+            for _ in range(50):
+                end.send(b" ")
+                time.sleep(0.02)
+
+    looks = []
+    with pytest.raises((ChildLate, Violation, ChildDied)):
+        talk(drip, seconds=0.8, watch=lambda: looks.append(1))
+    assert len(looks) >= 4
