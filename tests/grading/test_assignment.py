@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_lib.grading.assignment import define
-from course_lib.grading.exercise import Mistake, array_answer
+from course_lib.grading.exercise import Mistake, array_answer, tuple_answer
 
 DEFINITION = """
 import numpy as np
@@ -78,3 +78,16 @@ def test_numbers_are_an_answer_however_they_come(answer):
 def test_what_is_not_an_array_of_numbers_gets_a_hint(answer, hint):
     with pytest.raises(Mistake, match=hint):
         array_answer(answer, (2, 1), hints={(2,): "É a coluna que falta."})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda: array_answer(np.zeros((860_863, 0)), (3,)), lambda: tuple_answer([0] * 860_863, ("a", "b"))],
+    ids=["forma", "itens"],
+)
+def test_a_hidden_case_never_quotes_a_number_the_student_chose(wrong):
+    with pytest.raises(Mistake) as caught:
+        wrong()
+    assert "860863" in str(caught.value)
+    assert "860863" not in caught.value.secret
+    assert "860863" not in caught.value.about("média").secret

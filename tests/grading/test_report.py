@@ -161,3 +161,15 @@ def test_no_entry_leaves_every_byte(tmp_path):
 def test_another_table_is_refused(tmp_path, text):
     with pytest.raises(WorksheetError):
         fill(tmp_path, text, [marked()])
+
+
+def test_two_people_for_one_row_are_left_to_the_teacher(tmp_path):
+    text = "Nome completo;Identificador;Nota\nAna;Participante 7;\n"
+    outcome, filled = fill(tmp_path, text, [marked("Ana", total=8), marked("Bia", identifier="7", total=2)])
+    assert outcome.doubtful == ["Ana", "Bia"]
+    assert filled == text
+
+
+def test_a_thousand_notes_still_fit_in_a_spreadsheet_cell(tmp_path):
+    write_marks(tmp_path / "notas.csv", EXERCISE, [marked(notes=["célula: parou com ValueError"] * 10_000)])
+    assert (tmp_path / "notas.csv").stat().st_size < 5_000

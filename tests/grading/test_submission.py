@@ -13,7 +13,7 @@ from corpus.base import notebook
 from course_lib.grading import submission as module
 from course_lib.grading.batch import Store, plan
 from course_lib.grading.result import Deadlines
-from course_lib.grading.submission import SubmissionError, find_submissions, read_cells
+from course_lib.grading.submission import SubmissionError, find_submissions, read_cells, visible
 
 GOOD = notebook("x = 1")
 
@@ -180,3 +180,35 @@ def test_fingerprint_of_a_cell_made_to_be_slow_is_quick(cell):
     start = time.process_time()
     assert read_cells(notebook(cell)).fingerprint
     assert time.process_time() - start < 1
+
+
+def test_a_folder_that_points_to_itself_is_one_more_file(tmp_path):
+    (tmp_path / "laco.ipynb").symlink_to(tmp_path / "laco.ipynb")
+    (tmp_path / "ana.ipynb").write_bytes(notebook("1"))
+    found, _ = find_submissions(tmp_path, tmp_path / "notas")
+    assert {submission.student: bool(submission.problem) for submission in found} == {"ana": False, "laco": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "identifier"),
+    [
+        ("Eva_102_assignsubmission_file__109_assignsubmission_file_/a.ipynb", "109"),
+        ("Eva_109_assignsubmission_file_Bia_102_assignsubmission_file_.ipynb", "109"),
+    ],
+    ids=["pasta", "arquivo"],
+)
+def test_nobody_takes_the_number_of_another(tmp_path, path, identifier):
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_bytes(notebook("1"))
+    (submission,), _ = find_submissions(tmp_path)
+    assert submission.identifier == identifier
+
+
+def test_a_file_named_as_a_number_is_not_the_participant_of_that_number(tmp_path):
+    (tmp_path / "102.ipynb").write_bytes(notebook("1"))
+    (tmp_path / "Ana_102_assignsubmission_file_a.ipynb").write_bytes(notebook("2"))
+    assert len(find_submissions(tmp_path)[0]) == 2
+
+
+def test_visible_text_has_no_commands_and_can_be_written():
+    assert visible("a\ud800\x1b[2J\nção") == "a��[2J\nção"

@@ -157,3 +157,17 @@ def test_the_decoded_tensor_owns_its_memory():
     value = travel(torch.ones(3))
     value += 1
     assert math.isclose(value.sum(), 6)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.array([1.5, -2.0], dtype=">f8"), np.array([1.5, -2.0])),
+        (np.array([1.5, -2.0], dtype=np.longdouble), np.array([1.5, -2.0])),
+        (np.array([1, 60_000], dtype=np.uint16), np.array([1, 60_000], dtype=np.int64)),
+        (np.longdouble(2.5), np.float64(2.5)),
+    ],
+    ids=["outra ordem", "mais longo", "sem sinal", "número"],
+)
+def test_uncommon_numbers_travel_as_common_ones(value, expected):
+    assert same(travel(value, Caps()), expected)

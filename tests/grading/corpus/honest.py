@@ -112,6 +112,13 @@ HONEST = [
         *answers(*others()),
     ),
     entry(
+        "honesta-soquete-local",
+        FULL,
+        "import mmap, socket\na, b = socket.socketpair()\na.send(b'x')\nassert b.recv(1) == b'x'\n"
+        "mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)\n"
+        "import os\nif os.fork() == 0:\n    raise MemoryError\n" + "\n".join(answers(*others())),
+    ),
+    entry(
         "honesta-treina",
         FULL,
         "import torch\nnet = torch.nn.Linear(784, 64)\n"
