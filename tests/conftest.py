@@ -35,14 +35,15 @@ def scope_of(nodeid: str) -> str:
     """O nome do grupo de um teste; um grupo corre inteiro no mesmo processo.
 
     Vão juntos os que usam o livro construído, os do corretor (que contam os processos das caixas) e os de cada
-    arquivo; um capítulo que roda sozinho não depende de nada.
+    arquivo; um capítulo que roda sozinho e um cartão que se confere não dependem de nada.
     """
     file = nodeid.partition("::")[0]
     if file in ("tests/test_book.py", "tests/test_browser.py"):
         return "livro"
     if file.startswith("tests/grading/"):
         return "corretor"
-    return nodeid if "::test_runs_alone" in nodeid else file
+    independent = "::test_runs_alone" in nodeid or "::test_card_figures" in nodeid
+    return nodeid if independent else file
 
 
 @pytest.fixture(scope="session")
