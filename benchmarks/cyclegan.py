@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.study import add_run, command, load_card
+from benchmarks.study import command, run_variants
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, hollow, load_mnist, split_domains
 from course_lib.models.cyclegan import CycleGANStep, ImagePool
@@ -124,18 +124,12 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> 
         "dados": {"treino": train.name, "teste": test.name},
         "leitor": weights,
     }
-    card = load_card(path, header)
-    done = {(one["semente"], one["variante"]) for one in card["treinamentos"]}
-    for seed in config.seeds:
-        for variant in VARIANTS:
-            if (seed, variant) in done:
-                continue
-            step, seconds = train_variant(config, train, variant, seed)
-            found = measure(step, test, judge, reader)
-            one = {"variante": variant, "semente": seed, "medidas": found, "segundos": round(seconds, 1)}
-            add_run(path, card, one)
-            print(f"{variant}, semente {seed}, {seconds:.0f} s: {found}", flush=True)
-    return card
+
+    def train_and_measure(variant: str, seed: int) -> tuple[dict[str, float], float]:
+        step, seconds = train_variant(config, train, variant, seed)
+        return measure(step, test, judge, reader), seconds
+
+    return run_variants(path, header, config.seeds, VARIANTS, train_and_measure)
 
 
 def main(path: Path, quick: bool) -> None:

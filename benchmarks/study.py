@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,34 @@ def add_run(path: Path, card: dict[str, Any], run: dict[str, Any]) -> None:
     )
     text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def run_variants(
+    path: Path,
+    header: dict[str, Any],
+    seeds: Iterable[int],
+    variants: Iterable[str],
+    train_and_measure: Callable[[str, int], tuple[dict[str, float], float]],
+) -> dict[str, Any]:
+    """Faz os treinamentos que faltam no cartão ``path``, um por semente e variante, e o devolve.
+
+    Args:
+        path: o cartão, gravado depois de cada treinamento.
+        header: o que identifica o estudo.
+        seeds: as sementes.
+        variants: os nomes das variantes.
+        train_and_measure: de ``(variante, semente)``, as medidas e os segundos de treino.
+    """
+    card = load_card(path, header)
+    done = {(one["semente"], one["variante"]) for one in card["treinamentos"]}
+    for seed, variant in itertools.product(seeds, variants):
+        if (seed, variant) in done:
+            continue
+        found, seconds = train_and_measure(variant, seed)
+        one = {"variante": variant, "semente": seed, "medidas": found, "segundos": round(seconds, 1)}
+        add_run(path, card, one)
+        print(f"{variant}, semente {seed}, {seconds:.0f} s: {found}", flush=True)
+    return card
 
 
 def command(name: str, description: str, card: Path, run: Callable[[Path, bool], Any]) -> int:

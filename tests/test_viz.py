@@ -222,3 +222,16 @@ def test_bad_lattices_and_densities():
         viz.density_panels({}, half=1.0)
     with pytest.raises(ValueError, match=r"panels\['a'\]: veio forma \(4,\); esperava \(n, n\)"):
         viz.density_panels({"a": torch.zeros(4)}, half=1.0)
+
+
+def test_a_reference_line_just_above_the_curve_is_not_drawn_on_the_frame():
+    viz.curves({"cota": ([1, 2, 3], [0.0, 0.5, 0.8])}, hline=(0.838, "teto"))
+    bottom, top = plt.gca().get_ylim()
+    assert top - 0.838 > 0.02 * (top - bottom)
+
+
+def test_short_logarithmic_axis_writes_plain_numbers():
+    viz.curves({"erro": ([1, 2, 3], [0.2, 0.4, 0.8])}, logy=True)
+    plt.gcf().canvas.draw()
+    written = {label.get_text() for label in plt.gca().get_yticklabels(minor=True)} - {""}
+    assert {"0,2", "0,4"} <= written

@@ -195,9 +195,11 @@ def array_answer(
         raise Mistake(f"a função devolveu uma lista que não vira um array; esperava a forma {wanted}.") from None
     if value.dtype.kind not in "buif":
         came = type(answer).__name__
-        # Um array que não é de dados (de objetos, por exemplo) chega aqui só com o nome do seu tipo.
-        came = f"um array de {value.dtype}" if isinstance(answer, np.ndarray) else came
-        came = "um array que não é de números" if came == "ndarray" else came
+        if isinstance(answer, np.ndarray):
+            came = f"um array de {value.dtype}"
+        elif came == "ndarray":
+            # Um array que não é de dados (de objetos, por exemplo) chega aqui só com o nome do seu tipo.
+            came = "um array que não é de números"
         raise Mistake(f"a função devolveu {came}; esperava um array de números reais, de forma {wanted}.")
     _require_shape(value.shape, shape, hints)
     if not np.isfinite(value).all():

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from corpus.base import FULL, answers, notebook, others
 
+from course_lib import runtime
+from course_lib.grading import assignment as assignment_module
+from course_lib.grading import grade as grading
 from course_lib.grading.assignment import HIDDEN_CASES, define, load_assignment
 from course_lib.grading.grade import grade_submission
 from course_lib.grading.result import Deadlines, Result, result_key
@@ -272,3 +275,18 @@ def test_no_hint_carries_what_the_process_saw_of_the_hidden_cases(sandbox, doubl
         assert f"{first:.4f}" not in told
         assert f"VI{int(first * 1000)}" not in told
     assert result.questions[0].mark == 0
+
+
+def test_a_line_that_no_cell_has_is_not_quoted(double):
+    question, case = double.exercise.questions[0], double.hidden["q1"][0]
+    hints = [
+        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=True)
+        for line in (7, 110_000)
+    ]
+    assert "na linha 7 " in hints[0]
+    assert "linha" not in hints[1]
+
+
+def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):
+    for case in double.hidden["q1"]:
+        assert case.message["seed"] != runtime.derive_seed(case.seed, assignment_module._CALL)

@@ -80,6 +80,7 @@ EXHAUSTING = [
     in_the_call("chamada-disco", DISK),
     in_the_call("chamada-arquivo-grande", "open('/tmp/g', 'wb').truncate(2**30)\nreturn 1"),
     in_the_call("chamada-descritores", "f = []\nwhile True: f.append(open('/dev/null'))"),
+    in_the_call("chamada-linha-comprida", "return ['x' * 500] * 900", says="grande demais"),
     in_a_cell("celula-memoria-sem-conta", "import mmap\nmmap.mmap(-1, 4096)", says="PermissionError"),
     in_a_cell("celula-soquete", "import socket\nsocket.socket()", says="PermissionError"),
     in_a_cell("celula-vsock", "import socket\nsocket.socket(40, 1)", says="PermissionError"),
