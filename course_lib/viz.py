@@ -226,7 +226,7 @@ def curves(
     if hline is not None:
         ax.axhline(hline[0], color="#666666", linestyle=(0, (1, 2)), label=hline[1])
         # O matplotlib não dá margem a uma linha que já cabe nos eixos, e ela pode cair em cima da moldura.
-        ax.update_datalim([(ax.dataLim.x0, hline[0])], updatex=False)
+        ax.autoscale_view()
     if logx:
         ax.set_xscale("log")
     if logy:
