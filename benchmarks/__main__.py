@@ -222,11 +222,12 @@ def main() -> None:
         header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
         table(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
 
-    header = ["(d) receita", "lote", "um passo", "produtos/passo", "imagens/s", "produtos/amostra"]
-    table("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
     peak = peak_memory()
     if peak is not None:
-        print(f"\nMemória residente máxima deste processo: {peak:.2f} GB (limite {MEMORY_LIMIT_GB:.0f} GB)")
+        print(f"\nMemória residente máxima até aqui: {peak:.2f} GB (limite {MEMORY_LIMIT_GB:.0f} GB)")
+
+    header = ["(d) receita", "lote", "um passo", "produtos/passo", "imagens/s", "produtos/amostra"]
+    table("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
 
 
 if __name__ == "__main__":

@@ -33,15 +33,25 @@ class _ProductRecorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.products: list[Product] = []
+        self._by_shape: dict[str, Product] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
         if func in PRODUCTS:
-            # Argumentos novos, da mesma forma, disposição e tipo: os do passo mudariam debaixo da medida.
-            fresh = tree_map(lambda value: torch.randn_like(value) if isinstance(value, Tensor) else value, args)
-            out = torch.empty_like(result) if func in WRITES_OUT else None
-            self.products.append(_replay(func, fresh, kwargs or {}, out))
+            # Um por forma: trinta passos de amostragem guardariam gigabytes, e o produto sozinho, a buscá-los na
+            # memória, demoraria mais que dentro da rede, que usa sempre os mesmos blocos.
+            key = f"{func} {tree_map(_layout, (args, kwargs))}"
+            if key not in self._by_shape:
+                # Argumentos novos, da mesma forma, disposição e tipo: os do passo mudariam debaixo da medida.
+                fresh = tree_map(lambda value: torch.randn_like(value) if isinstance(value, Tensor) else value, args)
+                out = torch.empty_like(result) if func in WRITES_OUT else None
+                self._by_shape[key] = _replay(func, fresh, kwargs or {}, out)
+            self.products.append(self._by_shape[key])
         return result
+
+
+def _layout(value: Any) -> Any:
+    return (value.dtype, tuple(value.shape), value.stride()) if isinstance(value, Tensor) else value
 
 
 def _replay(func, arguments, options, out: Tensor | None) -> Product:

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
-from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogFormatterMathtext, MaxNLocator
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
@@ -306,15 +306,30 @@ def embedding(
     runtime.require(xy.ndim == 2 and xy.shape[1] == 2, f"points: veio forma {xy.shape}; esperava (N, 2)")
     runtime.require(classes.shape == (len(xy),), f"labels: veio forma {classes.shape}; esperava ({len(xy)},)")
     _, ax = plt.subplots(figsize=(5.6, 5.0))
-    for value in np.unique(classes):
+    values = np.unique(classes)
+    centers = np.array([np.median(xy[classes == value], axis=0) for value in values])
+    for value, (x, y) in zip(values, _spread(centers, np.ptp(xy, axis=0)), strict=True):
         members = xy[classes == value]
         color = CLASS_COLORS[int(value) % len(CLASS_COLORS)]
         ax.scatter(members[:, 0], members[:, 1], s=5, alpha=0.55, color=color, linewidths=0, label=f"{kind} {value}")
-        x, y = np.median(members, axis=0)
         box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
         ax.text(x, y, str(value), fontsize=10, fontweight="bold", color="black", ha="center", va="center", bbox=box)
     ax.legend(markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _finish(ax, title, xlabel, ylabel, legend=False)
+
+
+def _spread(centers: np.ndarray, extent: np.ndarray) -> np.ndarray:
+    """Os centros (N, 2), com os que se cobririam afastados na vertical; ``extent`` é o tamanho da figura nos eixos."""
+    width, height = 0.05 * extent
+    placed: list[np.ndarray] = []
+    for center in sorted(centers.copy(), key=lambda center: center[1]):
+        for other in placed:
+            if abs(center[0] - other[0]) < width:
+                center[1] = max(center[1], other[1] + height)
+        placed.append(center)
+    # Na ordem em que vieram.
+    order = np.argsort(centers[:, 1], kind="stable")
+    return np.array(placed)[np.argsort(order)]
 
 
 def scatter(
@@ -501,7 +516,7 @@ def lattice_panels(panels: Mapping[str, tuple[Tensor, Tensor]], *, n_cols: int =
         runtime.require(valid, f"panels[{name!r}]: veio forma {tuple(lattice.shape)}; esperava (H, W, 2)")
     fig, axes = _panel_grid(len(panels), n_cols, cell=(2.0, 2.1), margin=(0, 0.4))
     for ax, (name, (lattice, cloud)) in zip(axes, panels.items(), strict=True):
-        ax.scatter(*_numpy(cloud).T, s=3, alpha=0.5, color=COLORS[1], linewidths=0)
+        ax.scatter(*_numpy(cloud).T, s=3, alpha=0.5, color=COLORS[1], linewidths=0, zorder=3)
         for line in [*_numpy(lattice), *_numpy(lattice).transpose(1, 0, 2)]:
             ax.plot(line[:, 0], line[:, 1], color=COLORS[0], linewidth=0.6)
         ax.set_aspect("equal")
@@ -640,6 +655,7 @@ def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, *, legend: bool, for
         ax.yaxis.set_major_formatter(decimal_comma)
     for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
         if scale == "log":
+            axis.set_major_formatter(_PlainPowers())
             axis.set_minor_formatter(_PlainLog(minor_thresholds=(1, 0.4)))
     if legend:
         ax.legend()
@@ -657,6 +673,14 @@ class _PlainLog(LogFormatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         # O matplotlib decide quais marcas têm número; como se escreve o número é conosco.
         return _comma(f"{x:g}") if super().__call__(x, pos) else ""
+
+
+class _PlainPowers(LogFormatterMathtext):
+    """Numa escala logarítmica de menos de duas décadas, "10" em lugar de 10¹, como as marcas do meio."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        low, high = self.axis.get_view_interval()
+        return _comma(f"{x:g}") if high < 100 * low else super().__call__(x, pos)
 
 
 def _comma(number: str) -> str:

@@ -98,6 +98,17 @@ def test_embedding_writes_each_class_at_its_centre():
     assert texts == {"3": (1.0, 0.0), "7": (10.0, 10.0)}
 
 
+def test_embedding_does_not_hide_a_name_behind_another():
+    points = torch.tensor([[5.0, 5.0], [5.1, 5.1], [5.05, 5.0], [0.0, 0.0], [10.0, 10.0]])
+    viz.embedding(points, torch.tensor([4, 9, 2, 1, 8]))
+    places = {text.get_text(): text.get_position() for text in plt.gca().texts}
+    heights = sorted(places[name][1] for name in ("2", "4", "9"))
+    assert min(heights[1] - heights[0], heights[2] - heights[1]) >= 0.49
+    assert places["1"] == (0.0, 0.0)
+    assert places["8"] == (10.0, 10.0)
+    assert [places[name][0] for name in ("4", "9", "2")] == pytest.approx([5.0, 5.1, 5.05])
+
+
 def test_remaining_kinds_draw_and_save(tmp_path):
     x = torch.linspace(0, 1, 5)
     viz.curves({"a": (x, x), "b": (x, x**2)}, title="t", xlabel="x", ylabel="y", logy=False, hline=(0.5, "meio"))
@@ -235,3 +246,6 @@ def test_short_logarithmic_axis_writes_plain_numbers():
     plt.gcf().canvas.draw()
     written = {label.get_text() for label in plt.gca().get_yticklabels(minor=True)} - {""}
     assert {"0,2", "0,4"} <= written
+    viz.curves({"erro": ([1, 2, 3], [2, 4, 13])}, logy=True)
+    plt.gcf().canvas.draw()
+    assert "10" in {label.get_text() for label in plt.gca().get_yticklabels()}

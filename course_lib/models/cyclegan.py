@@ -234,7 +234,7 @@ class LinearDecay(torch.optim.lr_scheduler.LRScheduler):
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     r"""Mínimos quadrados do discriminador: :math:`\tfrac12\,[(D(y) - 1)^2 + D(G(x))^2]`, médias sobre os retalhos.
 
-    O 1/2 é o do artigo: o discriminador anda mais devagar que o gerador.
+    O 1/2 é o do artigo; com o Adam, quem faz o discriminador andar mais devagar é a taxa dele.
 
     Args:
         real_logits: (B, h, w).
