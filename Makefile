@@ -76,4 +76,6 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode -r requirements.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
+	@# O UMAP se compila ao ser importado pela primeira vez: melhor aqui que no meio de um capítulo.
+	@$(BIN)/python -c "import umap"
 	@touch $@
