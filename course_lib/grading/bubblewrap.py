@@ -88,6 +88,8 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         command += ["--ro-bind-try", file, file]
     # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
     command += ["--proc", "/proc", "--dev", "/dev"]
+    # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
+    command += ["--dev-bind", "/dev/null", "/dev/zero"]
     for folder in ("/tmp", "/dev/shm"):
         command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
         made.add(Path(folder))

@@ -21,18 +21,18 @@ _CLONE_NEWNS, _CLONE_NEWIPC, _CLONE_NEWPID = 0x00020000, 0x08000000, 0x20000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 22, 24, 38
 
-# Criar espaços de nomes devolveria privilégios; memfd, shmget e io_uring guardam memória fora dos limites; as demais
-# olham ou mexem noutros processos ou no núcleo.
+# Criar espaços de nomes devolveria privilégios; memfd, shmget, io_uring e um socket de fila comprida (setsockopt)
+# guardam memória fora dos limites; as demais olham ou mexem noutros processos ou no núcleo.
 _DENIED = {
     "x86_64": {
         *(272, 308, 165, 166, 155),  # unshare, setns, mount, umount2, pivot_root
-        *(319, 29, 248, 249, 250),  # memfd_create, shmget, add_key, request_key, keyctl
+        *(319, 29, 54, 248, 249, 250),  # memfd_create, shmget, setsockopt, add_key, request_key, keyctl
         *(321, 298, 323, 101, 310, 311),  # bpf, perf_event_open, userfaultfd, ptrace, process_vm_readv, _writev
         *(303, 304),  # name_to_handle_at, open_by_handle_at
     },
     "aarch64": {
         *(97, 268, 40, 39, 41),
-        *(279, 194, 217, 218, 219),
+        *(279, 194, 208, 217, 218, 219),
         *(280, 241, 282, 117, 270, 271),
         *(264, 265),
     },

@@ -82,6 +82,16 @@ EXHAUSTING = [
     in_the_call("chamada-descritores", "f = []\nwhile True: f.append(open('/dev/null'))"),
     in_the_call("chamada-linha-comprida", "return ['x' * 500] * 900", says="grande demais"),
     in_a_cell("celula-memoria-sem-conta", "import mmap\nmmap.mmap(-1, 4096)", says="PermissionError"),
+    in_a_cell(
+        "celula-memoria-sem-conta-com-nome",
+        "import mmap, os\nmmap.mmap(os.open('/dev/zero', os.O_RDWR), 4096, mmap.MAP_SHARED)",
+        says="OSError",
+    ),
+    in_a_cell(
+        "celula-memoria-em-filas",
+        "import socket\na, b = socket.socketpair()\na.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**22)",
+        says="PermissionError",
+    ),
     in_a_cell("celula-soquete", "import socket\nsocket.socket()", says="PermissionError"),
     in_a_cell("celula-vsock", "import socket\nsocket.socket(40, 1)", says="PermissionError"),
     in_a_cell("celula-texto-que-nao-se-grava", "raise ModuleNotFoundError('\\ud800\x1b[2J')", says="��[2J"),
