@@ -360,6 +360,9 @@ def small_book(root: Path, names: list[str]) -> Path:
 def test_failing_cell_fails_the_build_every_time(tmp_path: Path) -> None:
     chapters = small_book(tmp_path, ["unico"])
 
+    # O que `make testes` deixa na pasta não é página do livro.
+    (tmp_path / ".pytest_cache").mkdir()
+    (tmp_path / ".pytest_cache" / "README.md").write_text("# pytest", encoding="utf-8")
     write_notebook(chapters / "unico.ipynb", "print('certo')")
     good = run_build(tmp_path)
     assert good.returncode == 0, good.stdout
