@@ -321,15 +321,13 @@ def embedding(
 def _spread(centers: np.ndarray, extent: np.ndarray) -> np.ndarray:
     """Os centros (N, 2), com os que se cobririam afastados na vertical; ``extent`` é o tamanho da figura nos eixos."""
     width, height = 0.05 * extent
-    placed: list[np.ndarray] = []
-    for center in sorted(centers.copy(), key=lambda center: center[1]):
-        for other in placed:
-            if abs(center[0] - other[0]) < width:
-                center[1] = max(center[1], other[1] + height)
-        placed.append(center)
-    # Na ordem em que vieram.
-    order = np.argsort(centers[:, 1], kind="stable")
-    return np.array(placed)[np.argsort(order)]
+    placed = centers.copy()
+    upwards = np.argsort(centers[:, 1])
+    for k, one in enumerate(upwards):
+        for below in upwards[:k]:
+            if abs(placed[one, 0] - placed[below, 0]) < width:
+                placed[one, 1] = max(placed[one, 1], placed[below, 1] + height)
+    return placed
 
 
 def scatter(
