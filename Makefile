@@ -45,7 +45,7 @@ fotos: $(READY) ## fotografa as páginas do livro já construído em _build/foto
 	@$(BIN)/python book/screenshots.py _build/fotos
 
 exercicios: $(READY) ## gera exercises/ a partir de solutions/
-	$(BIN)/python -m course_lib.grading.generate
+	$(BIN)/python tools/generate_exercises.py
 
 bench: $(READY) ## mede o curso ao lado do laço do documento
 	$(BIN)/python -m benchmarks

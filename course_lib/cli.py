@@ -1,4 +1,4 @@
-"""Linha de comando: ``python -m course_lib`` com ``treinar``, ``amostrar``, ``traduzir`` ou ``corrigir``."""
+"""Linha de comando: ``python -m course_lib`` com ``treinar``, ``amostrar`` ou ``traduzir``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from tqdm import tqdm
 from course_lib import runtime
 from course_lib.data import DataError, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
-from course_lib.grading import command
-from course_lib.grading.bubblewrap import SandboxError
 from course_lib.training.checkpoint import CheckpointError, write_atomically
 from course_lib.training.fit import NonFiniteLossError
 from course_lib.training.recipes import PHOTO_RECIPE, RECIPES, get_recipe, networks, train
@@ -143,7 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
     """O analisador de argumentos, em português."""
     parser = argparse.ArgumentParser(
         prog="python -m course_lib",
-        description="Treina os modelos do curso, gera amostras, traduz imagens e corrige os exercícios de uma turma.",
+        description="Treina os modelos do curso, gera amostras e traduz imagens.",
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
@@ -190,9 +188,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PASTA",
         help="onde estão os pesos (padrão: os que você treinou; na falta deles, os que vêm com o curso)",
     )
-
-    grading = commands.add_parser("corrigir", help="corrige as entregas de uma turma")
-    command.add_arguments(grading)
     return parser
 
 
@@ -226,8 +221,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 direction=options.sentido,
                 folder=options.pesos,
             )
-        if options.command == "corrigir":
-            return command.grade_command(options)
         return sample_command(
             options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
         )
@@ -239,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             detail = "acabou o espaço em disco; libere algum e rode o mesmo comando outra vez"
         print(f"erro: {detail}", file=sys.stderr)
         return 1
-    except (CheckpointError, NonFiniteLossError, SandboxError, ValueError, WeightsError) as error:
+    except (CheckpointError, NonFiniteLossError, ValueError, WeightsError) as error:
         print(f"erro: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

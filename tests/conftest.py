@@ -40,7 +40,7 @@ def scope_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file in ("tests/test_book.py", "tests/test_browser.py"):
         return "livro"
-    if file.startswith("tests/grading/"):
+    if file.startswith(("tests/grader/", "tests/exercises/")):
         return "corretor"
     independent = "::test_runs_alone" in nodeid or "::test_card_figures" in nodeid
     return nodeid if independent else file

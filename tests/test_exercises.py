@@ -12,13 +12,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from generate_exercises import CHECKED_OUTPUT, CODE_PROMPT, differences, generate
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from course_lib.grading import CheckFailed, open_exercise
-from course_lib.grading.exercise import load_exercise
-from course_lib.grading.generate import CHECKED_OUTPUT, CODE_PROMPT, differences, generate
+from course_lib.exercises import CheckFailed, open_exercise
+from course_lib.exercises.question import load_exercise
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "solutions").glob("*.ipynb"))
@@ -144,7 +144,7 @@ def test_nbval_sees_a_changed_output(name, tmp_path):
     check = checks(notebook)[question.name]
     kept = [cell for cell in notebook.cells if f"def {question.function}(" in cell.source]
     setup = nbformat.v4.new_code_cell(
-        f'import torch\nfrom course_lib.grading import open_exercise\nverificar = open_exercise("{name}", globals())'
+        f'import torch\nfrom course_lib.exercises import open_exercise\nverificar = open_exercise("{name}", globals())'
     )
     notebook.cells = [setup, *kept, check]
     path = tmp_path / "caderno.ipynb"

@@ -1,0 +1,193 @@
+"""Um exercício aplicado a uma turma: as questões, e os casos ocultos que a semente da turma sorteia."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from course_grader.inside.objects import InputEncoder
+from course_grader.inside.wire import WireError
+from course_lib import runtime
+from course_lib.exercises.question import Exercise, Mistake, Question, load_exercise
+
+# Sementes seguidas: um exercício que alterna casos pela paridade da semente, ou pelo resto por 3, mostra-os todos.
+HIDDEN_CASES = 6
+
+# Separa as sementes dos casos ocultos de qualquer outro uso da semente da turma.
+_HIDDEN, _CALL = 71, 72
+
+
+@dataclass(frozen=True)
+class Case:
+    """Os argumentos de uma chamada, já codificados para viajar.
+
+    Attributes:
+        seed: de onde :attr:`Question.make_inputs` os refaz; nunca sai do corretor.
+        message: o pedido de chamada, sem os bytes.
+        blobs: os bytes dos arrays.
+    """
+
+    seed: int
+    message: Mapping[str, Any]
+    blobs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """O exercício de uma turma.
+
+    Attributes:
+        exercise: as questões.
+        source: o texto da definição; entra na identidade dos resultados, e vai a outras máquinas.
+        class_seed: a semente da turma.
+        own: se a definição é do professor, e não do curso.
+    """
+
+    exercise: Exercise
+    source: str = field(repr=False)
+    class_seed: int
+    own: bool = False
+
+    @cached_property
+    def digest(self) -> str:
+        """Identidade do exercício e da turma: muda se mudarem a definição ou a semente."""
+        text = f"{self.exercise.name}\0{self.source}\0{self.class_seed}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def hidden(self) -> dict[str, list[Case]]:
+        """Os casos ocultos de cada questão.
+
+        Raises:
+            ValueError: uma entrada do exercício não sabe viajar até o processo do estudante.
+        """
+        # A semente que o processo do estudante vê não diz a do caso, nem a força bruta: vem da turma por outra chave.
+        return {
+            question.name: [
+                _case(question, seed, runtime.derive_seed(self.class_seed, _CALL, n, k))
+                for k, seed in enumerate(self._seeds(n, question))
+            ]
+            for n, question in enumerate(self.exercise.questions)
+        }
+
+    @cached_property
+    def public(self) -> dict[str, list[Case]]:
+        """Os casos da conferência no caderno: só servem às dicas, e nunca à nota."""
+        return {
+            question.name: [_case(question, seed, runtime.derive_seed(seed, _CALL)) for seed in question.public_seeds]
+            for question in self.exercise.questions
+        }
+
+    def draw(self) -> None:
+        """Sorteia já todos os casos, para que um engano na definição apareça antes da primeira entrega.
+
+        Raises:
+            ValueError: um sorteio não serve; a mensagem diz de que questão, e por quê.
+        """
+        for question in self.exercise.questions:
+            first = self.hidden[question.name][0]
+            again = _case(question, first.seed, first.message["seed"])
+            runtime.require(
+                (again.message, again.blobs) == (first.message, first.blobs),
+                f"{question.name}: make_inputs deu entradas diferentes com a mesma semente; sorteie só a partir dela",
+            )
+            _try_judge(question, first.seed)
+        _ = self.public
+
+    def _seeds(self, n: int, question: Question) -> list[int]:
+        # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador. Uma não
+        # diz as outras, mas os restos por 6 são todos diferentes: um exercício que alterna pela paridade mostra tudo.
+        drawn = (runtime.derive_seed(self.class_seed, _HIDDEN, n, k) % 2**30 for k in range(HIDDEN_CASES))
+        seeds = [2**20 + seed - (2**20 + seed) % HIDDEN_CASES + k for k, seed in enumerate(drawn)]
+        return [seed if seed not in question.public_seeds else seed + 2**30 for seed in seeds]
+
+
+def load_assignment(name: str, class_seed: int) -> Assignment:
+    """O exercício ``name`` (do curso) ou o do arquivo ``name`` (``.py`` com ``EXERCISE``, do professor).
+
+    Raises:
+        ValueError: não há tal exercício, ou o arquivo não define um; a mensagem diz o que houve.
+    """
+    if not name.endswith(".py"):
+        exercise = load_exercise(name)
+        module = sys.modules[exercise.questions[0].judge.__module__]
+        return Assignment(exercise, inspect.getsource(module), class_seed)
+    path = Path(name)
+    try:
+        source = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"não consegui ler a definição do exercício em {path} ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: o arquivo não está em UTF-8") from None
+    return define(source, str(path), class_seed)
+
+
+def define(source: str, name: str, class_seed: int) -> Assignment:
+    """O exercício que o texto ``source`` define em ``EXERCISE``; ``name`` aparece nas mensagens.
+
+    Raises:
+        ValueError: o texto não define um exercício.
+    """
+    # Um módulo de verdade: uma dataclass da definição, por exemplo, procura o seu módulo pelo nome.
+    spec = importlib.util.spec_from_loader(f"exercicio_{hashlib.sha256(source.encode()).hexdigest()[:12]}", None)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        exec(compile(source, name, "exec"), vars(module))
+    except Exception as error:
+        where = getattr(error, "lineno", None)
+        if where is None and error.__traceback__ and error.__traceback__.tb_next:
+            where = error.__traceback__.tb_next.tb_lineno
+        place = f", linha {where}" if where else ""
+        raise ValueError(f"{name}{place}: a definição parou com {type(error).__name__}: {error}") from None
+    exercise = getattr(module, "EXERCISE", None)
+    runtime.require(isinstance(exercise, Exercise), f"{name}: esperava uma definição com EXERCISE = Exercise(…)")
+    runtime.require(bool(exercise.questions), f"{name}: o exercício não tem questões")
+    return Assignment(exercise, source, class_seed, own=True)
+
+
+def _try_judge(question: Question, seed: int) -> None:
+    """Um juiz que aceita o nada, ou que não roda, tem um engano: melhor sabê-lo antes de corrigir a turma."""
+    try:
+        question.judge(question.make_inputs(seed), None)
+    except Mistake:
+        return
+    except Exception as error:
+        # Quem não trata None (`None - 1`, `None.shape`) ainda julga as respostas do tipo certo.
+        if "NoneType" in str(error):
+            return
+        raise ValueError(f"{question.name}: o juiz parou com {type(error).__name__}: {error}") from None
+    raise ValueError(f"{question.name}: o juiz aceitou None como resposta certa")
+
+
+def _case(question: Question, seed: int, call_seed: int) -> Case:
+    try:
+        inputs = question.make_inputs(seed)
+    except Exception as error:
+        raise ValueError(f"{question.name}: make_inputs parou com {type(error).__name__}: {error}") from None
+    runtime.require(
+        isinstance(inputs, dict),
+        f"{question.name}: make_inputs devolveu {type(inputs).__name__}; esperava um dicionário com os argumentos da "
+        "função, na ordem",
+    )
+    encoder = InputEncoder()
+    try:
+        nodes = [encoder.encode(value) for value in inputs.values()]
+    except WireError as error:
+        raise ValueError(f"{question.name}: uma das entradas não serve: {error}") from None
+    message = {
+        "op": "call",
+        "function": question.function,
+        "names": list(inputs),
+        "inputs": nodes,
+        "bytes": sum(map(len, encoder.blobs)),
+        "seed": call_seed,
+    }
+    return Case(seed, message, tuple(encoder.blobs))

@@ -1,0 +1,173 @@
+"""O que se vê dentro da caixa: o comando do bubblewrap que a monta, e o ambiente limpo que ela recebe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import course_lib
+from course_grader.inside.lockdown import Limits
+
+INSTALL = "instale o bubblewrap (no Debian e no Ubuntu: sudo apt-get install bubblewrap) e tente de novo"
+
+_INSIDE = Path(__file__).parent / "inside"
+# O que a caixa esconde, a partir da pasta em que o curso está instalado.
+_SECRET = ("course_grader", "course_lib/exercises/definitions")
+_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+_POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
+
+
+class SandboxError(RuntimeError):
+    """A caixa isolada não existe ou não funciona aqui; a mensagem diz o que fazer."""
+
+
+def require_sandbox() -> None:
+    """Confere que há como isolar os estudantes aqui.
+
+    Raises:
+        SandboxError: não há; a mensagem diz como instalar.
+    """
+    if not sys.platform.startswith("linux"):
+        raise SandboxError("a caixa isolada só existe no Linux; corrija numa máquina Linux ou no WSL2")
+    if shutil.which("bwrap") is None:
+        raise SandboxError(f"não achei o bwrap, que isola o código dos estudantes; {INSTALL}")
+    for folder in sorted(_shown()):
+        if not _readable(folder):
+            raise SandboxError(
+                f"você não tem permissão de ler {folder}, onde está o Python que corrige, e a caixa isolada precisa "
+                "dela; corrija como o dono da pasta, ou com um Python instalado onde todos leiam"
+            )
+    trial = ["bwrap", *_unshare_options(), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
+    if result.returncode:
+        raise SandboxError(
+            f"o bwrap está instalado mas não funciona aqui ({result.stderr.strip()[:200]}): dentro de um contêiner ou "
+            "com os espaços de usuários desligados ele não tem como isolar; corrija noutra máquina ou como root"
+        )
+
+
+def require_out_of_sight(*paths: Path) -> None:
+    """Confere que nada do que é do professor está numa pasta que a caixa mostra aos estudantes.
+
+    Raises:
+        SandboxError: um dos caminhos está; a mensagem diz qual.
+    """
+    seen = {*map(Path, _SYSTEM_FOLDERS), *_shown()}
+    for path in paths:
+        for folder in seen:
+            if path.resolve().is_relative_to(folder.resolve()):
+                raise SandboxError(
+                    f"{path} fica dentro de {folder}, que o código dos estudantes consegue ler; ponha o exercício, as "
+                    "entregas e a saída noutra pasta (a sua, por exemplo)"
+                )
+
+
+def bubblewrap_command(limits: Limits) -> list[str]:
+    """O comando que monta a caixa: só o sistema, o Python e a biblioteca, sem o corretor.
+
+    Raises:
+        SandboxError: não há bubblewrap.
+    """
+    require_sandbox()
+    package = _package()
+    command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
+    command += [*_unshare_options(), "--cap-drop", "ALL"]
+    for power in _POWERS:
+        command += ["--cap-add", f"CAP_{power}"]
+    made: set[Path] = set()
+    for folder in map(Path, _SYSTEM_FOLDERS):
+        if folder.is_symlink():
+            command += ["--symlink", os.readlink(folder), str(folder)]
+        elif folder.is_dir():
+            command += ["--ro-bind", str(folder), str(folder)]
+        made.add(folder)
+    for file in _SYSTEM_FILES:
+        command += ["--ro-bind-try", file, file]
+    # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
+    command += ["--dev-bind", "/dev/null", "/dev/zero"]
+    for folder in ("/tmp", "/dev/shm"):
+        command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
+        made.add(Path(folder))
+    bound = [Path("/usr")]
+    for folder in sorted(_shown()):
+        if not any(map(folder.is_relative_to, bound)):
+            command += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+            bound.append(folder)
+    # O corretor e as definições dos exercícios, com as respostas de referência, somem atrás de pastas vazias; também os
+    # de outra cópia que esteja instalada num lugar que a caixa mostra.
+    places = {package.parent, Path(__file__).resolve().parents[1], *map(Path, sys.path)}
+    for folder in sorted((place / part).resolve() for place in places for part in _SECRET):
+        if folder.is_dir() and any(map(folder.is_relative_to, bound)):
+            command += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
+    command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
+    # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
+    command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]
+    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def environment(home: str, *, isolated: bool) -> dict[str, str]:
+    path = (
+        "/correcao:/correcao/biblioteca"
+        if isolated
+        else os.pathsep.join([str(_INSIDE.parent), str(Path(course_lib.__file__).resolve().parents[1])])
+    )
+    return {
+        "PYTHONPATH": path,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": home,
+        "USER": "estudante",
+        "LOGNAME": "estudante",
+        "CURSO_PERFIL": "rapido",
+        "CURSO_DISPOSITIVO": "cpu",
+        "CURSO_CACHE": "/tmp/curso",
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _package() -> Path:
+    return Path(course_lib.__file__).resolve().parent
+
+
+def _shown() -> set[Path]:
+    """As pastas do Python e da biblioteca, que a caixa mostra além das do sistema."""
+    shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], _package()}
+    return shown | {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return True  # Um sistema pode citar pastas que não tem.
+    except PermissionError:
+        return False
+    return True
+
+
+def _unshare_options() -> list[str]:
+    # Como root não se cria um espaço de usuários: dentro dele o root continuaria isento do limite de processos.
+    names = ("ipc", "pid", "net", "uts", "cgroup-try") if os.geteuid() == 0 else ("all",)
+    return [f"--unshare-{name}" for name in names]
+
+
+def _parents(folder: Path, made: set[Path]) -> list[str]:
+    """As pastas acima de ``folder``; por conta própria o bubblewrap as faria fechadas a outros usuários."""
+    options = []
+    for parent in reversed(folder.parents):
+        if parent != Path("/") and parent not in made:
+            options += ["--perms", "0755", "--dir", str(parent)]
+            made.add(parent)
+    return options

@@ -1,0 +1,98 @@
+"""A mesma correção em várias máquinas, pelo dask: cada entrega é uma tarefa, refeita noutra se a sua máquina cai."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from distributed import Client, as_completed, get_worker
+
+from course_grader.assignment import Assignment, define, load_assignment
+from course_grader.batch import Job
+from course_grader.grade import grade_submission
+from course_grader.result import Deadlines, Result, grader_version
+from course_grader.sandbox import Confinement, Sandbox
+from course_grader.submission import SubmissionError
+
+# Tarefas pedidas de cada vez, por máquina.
+IN_FLIGHT = 4
+
+_mine = threading.local()
+
+
+class Cluster:
+    """Corrige num aglomerado do dask; tem a mesma forma de :class:`~course_grader.batch.Local`.
+
+    Args:
+        address: o do escalonador (``tcp://máquina:8786``).
+        assignment: o exercício; a definição de um professor vai junto, a do curso precisa estar instalada lá.
+        confinement: os limites das caixas.
+        deadlines: os prazos.
+
+    Raises:
+        OSError: ninguém responde nesse endereço.
+    """
+
+    def __init__(self, address: str, assignment: Assignment, confinement: Confinement, deadlines: Deadlines) -> None:
+        try:
+            self._client = Client(address, timeout=20)
+        except (OSError, ValueError) as error:
+            raise OSError(f"não consegui falar com o dask em {address} ({error})") from None
+        self._assignment, self._deadlines = assignment, deadlines
+        own = assignment.own
+        self._settings = {
+            "name": None if own else assignment.exercise.name,
+            "source": assignment.source if own else None,
+            "class_seed": assignment.class_seed,
+            "version": grader_version(),
+            "confinement": confinement,
+            "deadlines": deadlines,
+        }
+
+    def grade(self, jobs: list[Job]) -> Iterator[tuple[Job, Result | Exception]]:
+        """Cada caderno com o seu resultado, na ordem em que ficam prontos, uma vez cada um."""
+        waiting, futures, ready = list(reversed(jobs)), {}, as_completed()
+        # Poucos de cada vez: os cadernos de uma turma inteira não cabem na memória.
+        window = IN_FLIGHT * max(1, len(self._client.scheduler_info()["workers"]))
+        while waiting or futures:
+            while waiting and len(futures) < window:
+                job = waiting.pop()
+                try:
+                    content = job.read(self._assignment, self._deadlines)
+                except SubmissionError as error:
+                    yield job, error
+                    continue
+                # A chave é a identidade do resultado: pedir duas vezes a mesma correção não a faz duas vezes.
+                future = self._client.submit(grade_remotely, content, self._settings, key=f"correcao-{job.key}")
+                futures[future] = job
+                ready.add(future)
+            if futures:
+                future = next(ready)
+                error = future.exception()
+                outcome = Result.from_json(future.result()) if error is None else error
+                yield futures.pop(future), outcome
+                future.release()
+
+    def close(self) -> None:
+        """Desiste do que falta e se despede."""
+        self._client.close()
+
+
+def grade_remotely(content: bytes, settings: dict[str, Any]) -> dict[str, Any]:
+    """A tarefa: corrige uma entrega nesta máquina, com uma caixa que fica para a próxima.
+
+    Raises:
+        ValueError: o corretor daqui é outro.
+        SandboxError: a caixa não funciona aqui.
+    """
+    if settings["version"] != grader_version():
+        raise ValueError(f"a máquina {get_worker().address} tem outra versão do corretor; instale a mesma em todas")
+    if getattr(_mine, "settings", None) != settings:
+        if settings["source"] is None:
+            _mine.assignment = load_assignment(settings["name"], settings["class_seed"])
+        else:
+            _mine.assignment = define(settings["source"], "a definição do exercício", settings["class_seed"])
+        _mine.sandbox = Sandbox(settings["confinement"], threading.get_native_id())
+        _mine.settings = settings
+    return grade_submission(content, _mine.assignment, _mine.sandbox, settings["deadlines"]).to_json()

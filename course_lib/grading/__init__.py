@@ -1,5 +1,0 @@
-"""Exercícios: a definição de cada questão, a conferência que o estudante faz no caderno e a geração dos cadernos."""
-
-from course_lib.grading.check import CheckFailed, Verifier, open_exercise
-
-__all__ = ["CheckFailed", "Verifier", "open_exercise"]

@@ -1,0 +1,93 @@
+"""A definição de um exercício: o engano de quem a escreve aparece antes da primeira entrega, e diz onde está."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from course_grader.assignment import define
+from course_lib.exercises.question import Mistake, array_answer, tuple_answer
+
+DEFINITION = """
+import numpy as np
+from course_lib.exercises.question import Exercise, Question, number_answer
+
+QUESTION = Question("q1", "f", 1.0, "x", (1,), lambda seed: {"x": seed}, lambda x, y: number_answer(y))
+EXERCISE = Exercise("a", (QUESTION,))
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('{"x": seed}', "3", "make_inputs devolveu int; esperava um dicionário"),
+        ('{"x": seed}', '{"x": 1 / 0}', "q1: make_inputs parou com ZeroDivisionError"),
+        ('{"x": seed}', '{"x": {1, 2}}', "q1: uma das entradas não serve"),
+        ('{"x": seed}', '{"x": np.random.rand(3)}', "entradas diferentes com a mesma semente"),
+        ("(1,)", "(1)", r"q1: as sementes públicas são uma tupla de inteiros, como \(1, 2\)"),
+        ("(QUESTION,)", "(QUESTION)", "leva vírgula no fim"),
+        ("lambda x, y: number_answer(y)", "None", "q1: judge precisa ser uma função"),
+        ("number_answer(y)", "None", "q1: o juiz aceitou None"),
+        ("number_answer(y)", "number_anwser(y)", "q1: o juiz parou com NameError"),
+        ("1.0", "0", "q1: os pontos precisam ser mais que zero"),
+        ('"f"', '"f(x)"', "não é nome de função"),
+    ],
+)
+def test_a_mistaken_definition_is_one_clear_line(right, wrong, message):
+    assert right in DEFINITION
+    define(DEFINITION, "a.py", 0).draw()
+    with pytest.raises(ValueError, match=message):
+        define(DEFINITION.replace(right, wrong), "a.py", 0).draw()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.ones((2, 1), np.float32),
+        [[1], [1.0]],
+        ((np.float64(1),), (True,)),
+        torch.ones(2, 1, requires_grad=True),
+        torch.ones(2, 1, dtype=torch.bfloat16),
+        [torch.tensor([1.0]), torch.tensor([1.0])],
+    ],
+    ids=repr,
+)
+def test_numbers_are_an_answer_however_they_come(answer):
+    value = array_answer(answer, (2, 1))
+    assert value.dtype == np.float64
+    np.testing.assert_array_equal(value, np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (None, "não devolveu nada"),
+        ([[1.0], [2.0, 3.0]], "não vira um array"),
+        ([torch.ones(1, requires_grad=True), 1.0], "não vira um array"),
+        ([["1"], ["2"]], "devolveu list; esperava um array de números"),
+        ([[10**400], [1]], "esperava um array de números"),
+        (np.zeros((2, 1), complex), "esperava um array de números"),
+        (torch.zeros(2, 1, dtype=torch.complex64), "esperava um array de números"),
+        (3.0, r"a forma é \(\) \(um número só\); esperava \(2, 1\)"),
+        (np.zeros(2), r"a forma é \(2,\).* É a coluna"),
+        ([[np.nan], [1.0]], "NaN ou infinito"),
+    ],
+    ids=repr,
+)
+def test_what_is_not_an_array_of_numbers_gets_a_hint(answer, hint):
+    with pytest.raises(Mistake, match=hint):
+        array_answer(answer, (2, 1), hints={(2,): "É a coluna que falta."})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda: array_answer(np.zeros((860_863, 0)), (3,)), lambda: tuple_answer([0] * 860_863, ("a", "b"))],
+    ids=["forma", "itens"],
+)
+def test_a_hidden_case_never_quotes_a_number_the_student_chose(wrong):
+    with pytest.raises(Mistake) as caught:
+        wrong()
+    assert "860863" in str(caught.value)
+    assert "860863" not in caught.value.secret
+    assert "860863" not in caught.value.about("média").secret

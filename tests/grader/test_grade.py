@@ -1,0 +1,292 @@
+"""A nota vem dos casos ocultos, e a dica não conta nada deles."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from corpus.base import FULL, answers, notebook, others
+
+from course_grader import assignment as assignment_module
+from course_grader import grade as grading
+from course_grader.assignment import HIDDEN_CASES, define, load_assignment
+from course_grader.grade import grade_submission
+from course_grader.result import Deadlines, Result, result_key
+from course_grader.suspicion import suspicions
+from course_lib import runtime
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = Deadlines(cell=10, call=10, total=60, grace=1)
+
+DEFINITION = """
+import torch
+from course_lib.exercises.question import Exercise, Mistake, Question, tensor_answer, close
+
+def make_inputs(seed):
+    return {"x": torch.randn(3, generator=torch.Generator().manual_seed(seed))}
+
+def judge(inputs, answer):
+    value = tensor_answer(answer, (3,))
+    if (value > 100).any():
+        raise ZeroDivisionError
+    inputs["x"].mul_(2)  # um juiz descuidado
+    if not close(value, inputs["x"]):
+        raise Mistake("esperava o dobro.")
+
+EXERCISE = Exercise("dobro", (
+    Question("q1", "double", 3, "Multiplique.", (0, 1), make_inputs, judge),
+    Question("q2", "twice", 1, "De novo.", (0,), make_inputs, judge),
+))
+"""
+
+
+@pytest.fixture(scope="module")
+def double():
+    return define(DEFINITION, "dobro.py", 5)
+
+
+def grade(sandbox, assignment, *cells, deadlines=FAST):
+    return grade_submission(notebook("import torch", *cells), assignment, sandbox, deadlines)
+
+
+def test_right_and_blank(sandbox, double):
+    result = grade(sandbox, double, "def double(x): return 2 * x", "def twice(x): raise NotImplementedError")
+    assert [question.mark for question in result.questions] == [3, 0]
+    assert result.questions[1].hint == "ainda em branco (ou a linha do `raise` ficou no lugar). De novo."
+    assert Result.from_json(result.to_json()) == result
+
+
+def test_the_answer_to_the_public_cases_alone_earns_nothing(sandbox, double):
+    seen = "VISTOS = [tuple(torch.randn(3, generator=torch.Generator().manual_seed(s)).tolist()) for s in (0, 1)]"
+    body = "def double(x): return 2 * x if tuple(x.tolist()) in VISTOS else x"
+    result = grade(sandbox, double, seen, body)
+    assert result.total == 0
+    assert result.questions[0].hint == "esperava o dobro."
+
+
+def test_an_error_with_hidden_inputs_says_only_its_type_and_line(sandbox, double):
+    seen = "VISTOS = [tuple(torch.randn(3, generator=torch.Generator().manual_seed(s)).tolist()) for s in (0, 1)]"
+    body = "def double(x):\n    if tuple(x.tolist()) not in VISTOS:\n        raise ValueError(x)\n    return 2 * x"
+    result = grade(sandbox, double, seen, body)
+    assert result.questions[0].hint == "a função parou com ValueError\n  na linha 3 da célula"
+
+
+def test_an_error_that_also_happens_in_public_is_told_in_full(sandbox, double):
+    result = grade(sandbox, double, "def double(x):\n    return y * 2")
+    assert "name 'y' is not defined" in result.questions[0].hint
+    assert "return y * 2" in result.questions[0].hint
+
+
+def test_a_judge_that_breaks_is_an_alarm_and_not_a_crash(sandbox, double):
+    result = grade(sandbox, double, "def double(x): return x + 1000", "def twice(x): return 2 * x")
+    assert [question.mark for question in result.questions] == [0, 1]
+    assert "o juiz parou com ZeroDivisionError" in " ".join(result.alarms)
+
+
+def test_a_careless_judge_does_not_hurt_the_neighbour(sandbox, double):
+    for _ in range(2):
+        assert grade(sandbox, double, "def double(x): return 2 * x", "twice = double").total == 4
+
+
+def test_a_dead_call_costs_its_question_only(sandbox, double):
+    result = grade(sandbox, double, "import os\ndef double(x): os._exit(1)", "def twice(x): return 2 * x")
+    assert [question.mark for question in result.questions] == [0, 1]
+    assert "encerrou o processo" in result.questions[0].hint
+
+
+def test_a_dead_cell_is_skipped_on_the_second_start(sandbox, double):
+    result = grade(sandbox, double, "import os\nos._exit(1)", "double = twice = lambda x: 2 * x")
+    assert result.total == 4
+    assert "célula 2 encerrou o processo" in result.notes[0]
+
+
+def test_restarts_are_bounded(sandbox, double):
+    deadlines = dataclasses.replace(FAST, restarts=1)
+    deaths = ["import os\nos._exit(1)"] * 5
+    result = grade(sandbox, double, *deaths, "double = twice = lambda x: 2 * x", deadlines=deadlines)
+    assert result.total == 0
+    assert "vezes demais" in result.questions[0].hint
+
+
+def test_the_whole_submission_has_a_deadline(sandbox, double):
+    deadlines = Deadlines(cell=1, call=1, total=2.5, grace=1)
+    lazy = ["import time\ntime.sleep(60)"] * 6
+    result = grade(sandbox, double, *lazy, "double = twice = lambda x: 2 * x", deadlines=deadlines)
+    assert result.total == 0
+    assert "prazo da entrega inteira" in result.questions[1].hint
+    assert result.seconds < 20
+
+
+def test_slow_cells_leave_time_for_the_functions(sandbox, double):
+    deadlines = Deadlines(cell=4, call=2, cells=4, total=9, grace=1)
+    lazy = ["import time\ntime.sleep(60)"] * 3
+    result = grade(sandbox, double, *lazy, "double = twice = lambda x: 2 * x", deadlines=deadlines)
+    assert result.total == 4
+
+
+def test_a_missing_package_is_for_the_teacher_to_see(sandbox, double):
+    result = grade(sandbox, double, "import pacote_ausente", "import google.colab")
+    assert [alarm for alarm in result.alarms if "falta um módulo" in alarm] == [
+        "célula 2: falta um módulo nesta máquina (ModuleNotFoundError: No module named 'pacote_ausente')"
+    ]
+
+
+def test_a_hidden_mutation_earns_nothing(sandbox, double):
+    cheat = "import inside.serve\ninside.serve.altered = lambda a, b: []"
+    result = grade(sandbox, double, cheat, "def double(x):\n    x.zero_()\n    return x")
+    assert result.total == 0
+    honest = grade(sandbox, double, "def double(x):\n    return x.mul_(2)")
+    assert "alterou o argumento `x`" in honest.questions[0].hint
+
+
+def test_the_course_exercise(sandbox, assignment):
+    assert grade(sandbox, assignment, *answers(*others())).total == FULL
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "solutions").glob("*.ipynb"))])
+def test_every_solution_earns_everything_and_every_blank_nothing(sandbox, name):
+    """Pelo lado de fora: o caderno inteiro, como o estudante o entregaria, na caixa em que a turma é corrigida."""
+    course = load_assignment(name, 7)
+    marks = {}
+    for folder in ("solutions", "exercises"):
+        result = grade_submission((ROOT / folder / f"{name}.ipynb").read_bytes(), course, sandbox, Deadlines())
+        marks[folder] = [question.mark for question in result.questions]
+        assert not result.alarms
+    assert marks["solutions"] == [question.points for question in course.exercise.questions]
+    assert set(marks["exercises"]) == {0}
+
+
+def test_unreadable_notebook_has_zero_and_the_reason(sandbox, double):
+    result = grade_submission(b"{", double, sandbox, FAST)
+    assert result.total == 0
+    assert "malformado" in result.notes[0]
+
+
+def test_hidden_seeds_are_secret_stable_and_vary_with_the_class(double):
+    seeds = [case.seed for case in double.hidden["q1"]]
+    assert len(seeds) == HIDDEN_CASES
+    assert not set(seeds) & {0, 1}
+    assert seeds == [case.seed for case in define(DEFINITION, "dobro.py", 5).hidden["q1"]]
+    assert seeds != [case.seed for case in define(DEFINITION, "dobro.py", 6).hidden["q1"]]
+    assert not set(seeds) & {case.seed for case in double.hidden["q2"]}
+    # Um exercício que alterna pela paridade, ou pelo resto por 3, mostra todos os seus casos.
+    assert {seed % 6 for seed in seeds} == set(range(6))
+
+
+def test_the_seed_of_a_case_does_not_travel(double):
+    for case in double.hidden["q1"]:
+        assert str(case.seed) not in str(case.message)
+        assert case.message["seed"] != case.seed
+
+
+def test_the_key_depends_on_everything_that_changes_the_mark(double):
+    keys = {
+        result_key(b"a", double, FAST),
+        result_key(b"b", double, FAST),
+        result_key(b"a", define(DEFINITION, "dobro.py", 6), FAST),
+        result_key(b"a", define(DEFINITION + "\n", "dobro.py", 5), FAST),
+        result_key(b"a", double, Deadlines(cell=1)),
+    }
+    assert len(keys) == 5
+    assert result_key(b"a", define(DEFINITION, "outro.py", 5), FAST) in keys
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", r"dobro.py, linha 1: a definição parou com ZeroDivisionError"),
+        ("x = (", "SyntaxError"),
+        ("x = 1", "EXERCISE"),
+        ("EXERCISE = 3", "EXERCISE"),
+        ("from course_lib.exercises.question import Exercise\nEXERCISE = Exercise('a', ())", "não tem questões"),
+    ],
+)
+def test_a_bad_definition_is_explained(source, message):
+    with pytest.raises(ValueError, match=message):
+        define(source, "dobro.py", 0)
+
+
+def test_an_input_that_cannot_travel_is_explained():
+    broken = DEFINITION.replace('return {"x": ', 'return {"x": object(), "y": ')
+    with pytest.raises(ValueError, match="q1: uma das entradas não serve: não sei levar um object"):
+        _ = define(broken, "dobro.py", 0).hidden
+
+
+def test_a_definition_file_is_found_by_its_path(tmp_path):
+    path = tmp_path / "dobro.py"
+    path.write_text(DEFINITION, encoding="utf-8")
+    assert load_assignment(str(path), 5).digest == define(DEFINITION, "x", 5).digest
+    with pytest.raises(ValueError, match="não consegui ler"):
+        load_assignment(str(tmp_path / "nada.py"), 5)
+    with pytest.raises(ValueError, match="exercício desconhecido"):
+        load_assignment("99_nada", 5)
+
+
+def test_suspicions_name_the_cell_and_spare_the_usual():
+    usual = ["import sys\nif 'google.colab' in sys.modules:\n    %pip install x", "import torch, os\nos.path.join('a')"]
+    assert suspicions([*usual, "import ctypes\nos._exit(1)"]) == ["célula 3: cita ctypes, os._exit"]
+
+
+# Cada um guarda o que recebe e tenta contá-lo por um caminho: o texto de um erro num caso público, o de um erro do
+# próprio canal, um nome de função, um nome de tipo.
+MEMORY = """
+SEEN = []
+SECRET = lambda: "VI " + repr(SEEN)
+
+
+def double(x):
+    SEEN.append([round(v, 4) for v in x.tolist()])
+    raise ValueError(SECRET())
+"""
+FROM_WIRE = """
+from inside.wire import WireError
+
+
+class Teller(list):
+    def __iter__(self):
+        raise WireError("VI " + repr(self[0]))
+
+
+def double(x):
+    return Teller([x.tolist()])
+"""
+RENAMED = """
+def double(x):
+    globals()["doubleVI%d" % (abs(float(x[0])) * 1000)] = globals().pop("double")
+    return 2 * x
+"""
+TYPE_NAME = """
+def double(x):
+    return type("VI%d" % (abs(float(x[0])) * 10**6), (), {})()
+"""
+
+
+@pytest.mark.parametrize("body", [MEMORY, FROM_WIRE, RENAMED, TYPE_NAME])
+def test_no_hint_carries_what_the_process_saw_of_the_hidden_cases(sandbox, double, body):
+    seen = "PUBLIC = [torch.randn(3, generator=torch.Generator().manual_seed(s)) for s in (0, 1)]\n"
+    tells = body + "\n\ntells = double\n"
+    if body is not MEMORY and body is not RENAMED:
+        tells += "\n\ndef double(x):\n    return 2 * x if any(torch.equal(x, p) for p in PUBLIC) else tells(x)\n"
+    result = grade(sandbox, double, seen, tells, "def twice(x):\n    raise ValueError(globals().get('SEEN'))")
+    told = " ".join([*(question.hint for question in result.questions), *result.notes])
+    for case in [case for cases in double.hidden.values() for case in cases]:
+        first = abs(float(double.exercise.questions[0].make_inputs(case.seed)["x"][0]))
+        assert f"{first:.4f}" not in told
+        assert f"VI{int(first * 1000)}" not in told
+    assert result.questions[0].mark == 0
+
+
+def test_a_line_that_no_cell_has_is_not_quoted(double):
+    question, case = double.exercise.questions[0], double.hidden["q1"][0]
+    hints = [
+        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=True)
+        for line in (7, 110_000)
+    ]
+    assert "na linha 7 " in hints[0]
+    assert "linha" not in hints[1]
+
+
+def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):
+    for case in double.hidden["q1"]:
+        assert case.message["seed"] != runtime.derive_seed(case.seed, assignment_module._CALL)

@@ -1,0 +1,127 @@
+"""A caixa: o que se vê dentro dela, e o que sobra depois dela."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from course_grader import bubblewrap
+from course_grader import sandbox as module
+from course_grader.bubblewrap import SandboxError, bubblewrap_command, require_sandbox
+from course_grader.inside.lockdown import Limits
+from course_grader.memory import shared_out_memory, tree_memory
+from course_grader.sandbox import Confinement, Sandbox
+
+# Num clone que mora em /tmp, o caminho até ele é a única coisa que há lá.
+CLONE = {folder.parts[2] for folder in bubblewrap._shown() if folder.is_relative_to("/tmp")}
+
+SEEN = """
+import os, json, sys, ctypes, resource
+libc = ctypes.CDLL(None, use_errno=True)
+raise RuntimeError(json.dumps({
+    "uid": os.getuid(), "pid": os.getpid(), "proc": os.listdir("/proc"), "tmp": os.listdir("/tmp"),
+    "grading": os.listdir(os.path.join(os.path.dirname(sys.modules["course_lib"].__file__), "grading")),
+    "unshare": libc.unshare(0x10000000), "memfd": libc.memfd_create(b"x", 0),
+    "nproc": resource.getrlimit(resource.RLIMIT_NPROC), "fsize": resource.getrlimit(resource.RLIMIT_FSIZE),
+    "writable": [d for d in ("/", "/usr", "/dev", "/correcao", "/etc") if os.access(d, os.W_OK)],
+    "open": [f for f in range(3, 100) if not f == 3 and os.path.exists(f"/dev/fd/{f}")],
+}))
+"""
+
+
+def run(channel, source):
+    return channel.request({"op": "cell", "source": source, "number": 1, "seconds": 20}, (), 30)
+
+
+def test_what_the_student_sees(sandbox):
+    import json
+
+    reply = run(sandbox.open(), SEEN.strip())
+    seen = json.loads(reply["error"]["text"]) if len(reply["error"]["text"]) < 500 else None
+    assert seen is not None, reply["error"]["text"]
+    assert seen["uid"] != 0
+    assert seen["pid"] == 1
+    assert seen["proc"] == seen["grading"] == seen["writable"] == seen["open"] == []
+    assert set(seen["tmp"]) == CLONE
+    assert seen["unshare"] == seen["memfd"] == -1
+    assert seen["nproc"] == [64, 64]
+    assert seen["fsize"] == [64 * 2**20] * 2
+
+
+def test_one_submission_leaves_nothing_to_the_next(sandbox):
+    source = (
+        "open('/tmp/bilhete', 'w').write('oi')\nopen('/dev/shm/bilhete', 'w').write('oi')\n"
+        "import torch, os, time\ntorch.bilhete = 'oi'\nos.fork() or time.sleep(1000)"
+    )
+    assert "error" not in run(sandbox.open(), source)
+    check = (
+        f"import os, torch\nassert set({sorted(CLONE)}) == {{*os.listdir('/tmp'), *os.listdir('/dev/shm')}}\n"
+        "assert not hasattr(torch, 'bilhete')"
+    )
+    assert "error" not in run(sandbox.open(), check)
+
+
+def test_killing_leaves_no_process(sandbox):
+    run(sandbox.open(), "import os, time\nfor _ in range(5): os.fork() or (os.setsid(), time.sleep(1000))")
+    family = psutil.Process(sandbox._process.pid)
+    assert len(family.children(recursive=True)) >= 6
+    sandbox.kill()
+    # Restam o bubblewrap e o processo que espera.
+    assert len(family.children(recursive=True)) <= 2
+
+
+def test_where_namespaces_do_not_nest_each_submission_has_its_own_box(needs_sandbox):
+    with Sandbox(Confinement(nested=False), slot=8) as box:
+        assert "error" not in run(box.open(), "open('/tmp/bilhete', 'w').write('oi')\nimport os\nos.fork()")
+        first = box._process.pid
+        run(box.open(), "import os\nassert os.getuid()\nassert not os.listdir('/tmp')")
+        assert box._process.pid != first
+    assert not psutil.pid_exists(first)
+
+
+def test_an_abandoned_box_does_not_come_back(needs_sandbox):
+    box = Sandbox(Confinement())
+    box.abandon()
+    with pytest.raises(SandboxError, match="interrompida"):
+        box.open()
+
+
+def test_the_waiting_process_that_dies_is_replaced(needs_sandbox, sandbox):
+    sandbox.open()
+    os.kill(sandbox._process.pid, 9)
+    assert "error" not in run(sandbox.open(), "x = 1")
+
+
+def test_memory_is_summed_over_the_family():
+    block = b"x" * (100 * 2**20)
+    assert shared_out_memory(os.getpid()) > len(block)
+    assert tree_memory(os.getpid()) >= shared_out_memory(os.getpid()) * 0.99
+    assert tree_memory(2**22 - 1) == shared_out_memory(2**22 - 1) == 0
+
+
+def test_the_definitions_of_exercises_are_covered(needs_sandbox):
+    command = bubblewrap_command(Limits())
+    covered = [following for word, following in itertools.pairwise(command) if word == "--tmpfs"]
+    assert [path for path in covered if path.endswith("course_lib/grading")]
+
+
+def test_python_that_lives_in_tmp_stays_in_sight(needs_sandbox, monkeypatch):
+    monkeypatch.setattr(bubblewrap, "_shown", lambda: {Path("/tmp/curso/.venv")})
+    command = bubblewrap_command(Limits())
+    assert command.index("/tmp") < command.index("/tmp/curso/.venv")
+
+
+def test_without_bubblewrap_it_says_how_to_install(monkeypatch):
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
+    with pytest.raises(SandboxError, match="apt-get install bubblewrap"):
+        require_sandbox()
+
+
+def test_a_broken_bubblewrap_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(module, "bubblewrap_command", lambda limits: ["/bin/false"])
+    with pytest.raises(SandboxError, match="não abriu"):
+        Sandbox(Confinement()).open()

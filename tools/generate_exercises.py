@@ -1,0 +1,280 @@
+"""Gera ``exercises/`` a partir de ``solutions/``: ``python tools/generate_exercises.py`` ou ``make exercicios``.
+
+Um caderno de ``solutions/`` é a única fonte de um exercício. No caderno do estudante:
+
+* o que está entre ``### BEGIN SOLUTION`` e ``### END SOLUTION`` (``<!-- BEGIN SOLUTION -->`` e
+  ``<!-- END SOLUTION -->`` num texto) dá lugar a um convite a responder;
+* as células com a etiqueta ``professor`` desaparecem;
+* saídas, contagens de execução e as marcas do nbval desaparecem;
+* o link do Colab passa a abrir o caderno de ``exercises/``.
+
+Os identificadores das células são mantidos, então gerar duas vezes dá o mesmo arquivo, byte a byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course_lib import REPOSITORY
+from course_lib.training.checkpoint import write_atomically
+
+CODE_PROMPT = 'raise NotImplementedError("Escreva aqui a sua solução e apague esta linha.")'
+TEXT_PROMPT = "*Escreva aqui a sua resposta.*"
+TEACHER_TAG = "professor"
+CHECKED_OUTPUT = "# NBVAL_CHECK_OUTPUT"
+
+MARKERS = {
+    "code": ("### BEGIN SOLUTION", "### END SOLUTION", CODE_PROMPT),
+    "markdown": ("<!-- BEGIN SOLUTION -->", "<!-- END SOLUTION -->", TEXT_PROMPT),
+}
+# Uma marca escrita de outro jeito não pode passar: a solução iria parar no caderno do estudante.
+_ALMOST_MARKER = re.compile(r"^\s*(#+|<!-*)\s*(begin|end)\b.{0,3}\bsolution\b", re.IGNORECASE)
+
+
+class NotebookError(ValueError):
+    """Um caderno de ``solutions/`` não serve; a mensagem diz qual, em que célula e como consertar."""
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Lê um caderno no formato 4 com identificadores de célula.
+
+    Raises:
+        NotebookError: o arquivo não é um caderno válido.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise NotebookError(f"{path}: não está em UTF-8 (byte {error.start}); salve-o de novo no Jupyter") from error
+    except json.JSONDecodeError as error:
+        raise NotebookError(
+            f"{path}: o JSON está malformado na linha {error.lineno}, coluna {error.colno}; salve-o de novo no Jupyter"
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("nbformat"), int):
+        raise NotebookError(f"{path}: é um JSON, mas não um caderno (falta nbformat)")
+    version = (content["nbformat"], content.get("nbformat_minor", 0))
+    if version < (4, 5):
+        raise NotebookError(
+            f"{path}: está no nbformat {version[0]}.{version[1]}; esperava 4.5 ou mais novo, que dá a cada célula "
+            "um identificador. Abra-o e salve-o num Jupyter atual"
+        )
+    listed = content.get("cells")
+    if not isinstance(listed, list) or not all(isinstance(cell, dict) for cell in listed):
+        raise NotebookError(f"{path}: o caderno não tem a lista de células (cells); salve-o de novo no Jupyter")
+    # Antes de validar: o nbformat sortearia um identificador novo para a célula sem um ou com um repetido.
+    ids = [cell.get("id") for cell in listed]
+    if not all(isinstance(cell_id, str) for cell_id in ids):
+        raise NotebookError(f"{path}: há célula sem identificador (id); salve-o de novo no Jupyter")
+    repeated = [cell_id for cell_id, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise NotebookError(f"{path}: há células com o mesmo identificador: {', '.join(repeated)}")
+    try:
+        nbformat.validate(content)
+    except nbformat.ValidationError as error:
+        where = "/".join(map(str, error.relative_path)) or "raiz"
+        raise NotebookError(
+            f"{path}: o caderno não segue o nbformat (em {where}); salve-o de novo no Jupyter"
+        ) from error
+    notebook = nbformat.from_dict(content)
+    for cell in notebook.cells:
+        if isinstance(cell.source, list):
+            cell.source = "".join(cell.source)
+    return notebook
+
+
+def hide_solutions(source: str, cell_type: str) -> str:
+    """Troca cada bloco de solução de uma célula pelo convite a responder, na mesma indentação.
+
+    Args:
+        source: texto da célula.
+        cell_type: ``"code"`` ou ``"markdown"``.
+
+    Raises:
+        NotebookError: um bloco não começa, não termina, está vazio ou dentro de outro, ou a marca está mal escrita.
+    """
+    begin, end, prompt = MARKERS[cell_type]
+    kept: list[str] = []
+    opened = None
+    for number, line in enumerate(source.split("\n"), start=1):
+        marker = line.strip()
+        if marker == begin:
+            if opened is not None:
+                raise NotebookError(f"linha {number}: um BEGIN SOLUTION dentro de outro, aberto na linha {opened}")
+            opened = number
+            kept.append(line[: len(line) - len(line.lstrip())] + prompt)
+        elif marker == end:
+            if opened is None:
+                raise NotebookError(f"linha {number}: END SOLUTION sem o BEGIN SOLUTION correspondente")
+            if number == opened + 1:
+                raise NotebookError(f"linha {opened}: o bloco de solução está vazio")
+            opened = None
+        elif _ALMOST_MARKER.match(line):
+            raise NotebookError(f"linha {number}: marca mal escrita: {marker!r}; escreva {begin!r} ou {end!r}")
+        elif opened is None:
+            kept.append(line)
+    if opened is not None:
+        raise NotebookError(f"linha {opened}: BEGIN SOLUTION sem END SOLUTION")
+    return "\n".join(kept)
+
+
+def student_notebook(path: Path) -> str:
+    """O texto do caderno do estudante que corresponde ao caderno de solução em ``path``.
+
+    Raises:
+        NotebookError: o caderno de solução não serve.
+    """
+    notebook = read_notebook(path)
+    _require_address(path, notebook)
+    cells = []
+    hidden = 0
+    for number, cell in enumerate(notebook.cells, start=1):
+        if TEACHER_TAG in cell.metadata.get("tags", []):
+            continue
+        if cell.cell_type in MARKERS:
+            try:
+                source = hide_solutions(cell.source, cell.cell_type)
+            except NotebookError as error:
+                raise NotebookError(f"{path}: célula {number} ({cell.id}), {error}") from None
+            hidden += source != cell.source
+            cell.source = source.replace(colab_link("solutions", path.name), colab_link("exercises", path.name))
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
+            lines = [line for line in cell.source.split("\n") if line.strip() != CHECKED_OUTPUT]
+            cell.source = "\n".join(lines)
+        cells.append(cell)
+    if not hidden:
+        raise NotebookError(f"{path}: não há nenhum bloco BEGIN SOLUTION, então não há o que o estudante resolva")
+    notebook.cells = cells
+    return nbformat.writes(notebook) + "\n"
+
+
+def colab_link(folder: str, filename: str) -> str:
+    """Endereço que abre no Colab o caderno ``folder/filename`` do repositório."""
+    slug = REPOSITORY.removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{slug}/blob/main/{folder}/{filename}"
+
+
+def generate(root: Path) -> dict[Path, str]:
+    """O que ``exercises/`` deve conter: caminho → texto, para cada caderno de ``root/solutions``.
+
+    Raises:
+        NotebookError: não há cadernos, ou um deles não serve.
+    """
+    sources = sorted((root / "solutions").glob("*.ipynb"))
+    if not sources:
+        raise NotebookError(f"não há cadernos em {root / 'solutions'}; rode na pasta do projeto ou use --raiz")
+    return {root / "exercises" / source.name: student_notebook(source) for source in sources}
+
+
+def differences(root: Path, expected: dict[Path, str]) -> list[str]:
+    """O que em ``root/exercises`` não é o que ``solutions/`` geraria, uma frase por arquivo."""
+    found = []
+    for path, text in expected.items():
+        if not path.is_file():
+            found.append(f"{path}: ainda não foi gerado")
+        elif (current := path.read_text(encoding="utf-8", errors="replace")) != text:
+            changes = difflib.unified_diff(
+                current.split("\n"), text.split("\n"), "como está", "gerado", lineterm="", n=1
+            )
+            found.append("\n  ".join([f"{path}: difere do que a fonte gera", *list(changes)[:20]]))
+    for orphan in sorted(set((root / "exercises").glob("*.ipynb")) - set(expected)):
+        found.append(f"{orphan}: não tem fonte em solutions/; apague-o")
+    return found
+
+
+def store_outputs(path: Path) -> None:
+    """Executa uma solução e guarda nela as saídas das células marcadas para o nbval, e só elas.
+
+    Raises:
+        NotebookError: o caderno não serve, ou uma célula falhou.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = read_notebook(path)
+    executed = read_notebook(path)
+    resources = {"metadata": {"path": str(path.parent)}}
+    try:
+        NotebookClient(executed, timeout=600, kernel_name="python3", resources=resources).execute()
+    except CellExecutionError as error:
+        raise NotebookError(f"{path}: uma célula falhou, e nada foi gravado:\n{error}") from error
+    for cell, result in zip(notebook.cells, executed.cells, strict=True):
+        if cell.cell_type == "code":
+            checked = CHECKED_OUTPUT in cell.source
+            cell.outputs = result.outputs if checked else []
+            # O nbval toma por nunca executada, e não compara, a célula sem contagem.
+            cell.execution_count = result.execution_count if checked else None
+    text = nbformat.writes(notebook) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+class _PortugueseHelp(argparse.HelpFormatter):
+    def add_usage(self, usage, actions, groups, prefix=None) -> None:
+        super().add_usage(usage, actions, groups, prefix or "uso: ")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """O comando; devolve 0 se tudo está em ordem e 1 se não está."""
+    parser = argparse.ArgumentParser(
+        prog="python tools/generate_exercises.py",
+        description="Gera os cadernos de exercises/ a partir dos de solutions/.",
+        formatter_class=_PortugueseHelp,
+        add_help=False,
+    )
+    parser._optionals.title = "opções"
+    parser.add_argument("-h", "--help", action="help", help="mostra esta ajuda e sai")
+    parser.add_argument("--raiz", type=Path, default=Path(), help="pasta que contém solutions/ e exercises/")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--conferir", action="store_true", help="não grava nada; falha se gerar mudaria algum arquivo")
+    mode.add_argument(
+        "--executar",
+        action="store_true",
+        help="antes de gerar, executa as soluções e guarda as saídas que o nbval confere",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        if options.executar:
+            for source in sorted((options.raiz / "solutions").glob("*.ipynb")):
+                store_outputs(source)
+        expected = generate(options.raiz)
+        found = differences(options.raiz, expected)
+        if options.conferir:
+            for difference in found:
+                print(f"✘ {difference}", file=sys.stderr)
+            if found:
+                print("Rode `make exercicios` e inclua o resultado no commit.", file=sys.stderr)
+            return 1 if found else 0
+        for path, text in expected.items():
+            write_atomically(path, lambda file, text=text: file.write(text.encode()))
+            print(f"✔ {path}")
+        orphans = differences(options.raiz, expected)
+        for difference in orphans:
+            print(f"✘ {difference}", file=sys.stderr)
+        return 1 if orphans else 0
+    except (NotebookError, OSError) as error:
+        print(f"✘ {error}", file=sys.stderr)
+        return 1
+
+
+def _require_address(path: Path, notebook: NotebookNode) -> None:
+    """Confere que o caderno aponta para o endereço de ``course_lib.REPOSITORY``, que muda num lugar só."""
+    text = "\n".join(cell.source for cell in notebook.cells)
+    for address, use in (
+        (colab_link("solutions", path.name), "o link “Abrir no Colab”"),
+        (f"git+{REPOSITORY}", "a célula que instala a biblioteca no Colab"),
+    ):
+        if not re.search(re.escape(address) + r'(?=[\s)"\'#]|$)', text):
+            raise NotebookError(f"{path}: falta {use} com o endereço {address}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
