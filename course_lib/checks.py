@@ -49,9 +49,8 @@ def integer(value: Any, name: str, *, low: int = 1, high: int | None = None, mul
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not (whole and low <= value and (high is None or value <= high) and value % multiple == 0):
         kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
-        raise ValueError(
-            f"{name}: veio {value!r}; esperava um {kind} " + (f"de {low} a {high}" if high else f"≥ {low}")
-        )
+        span = f"≥ {low}" if high is None else f"de {low} a {high}"
+        raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
 
 
 def integers(values: Any, name: str, *, low: int = 1, length: int | None = None, multiple: int = 1) -> None:

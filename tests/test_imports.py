@@ -14,16 +14,21 @@ ROOT = Path(course_lib.__file__).parent
 # Cada andar só vê os de baixo; os da mesma linha não se veem se estão em ISOLATED.
 FLOORS = {
     "runtime": 0,
+    "checks": 0,
+    "contracts": 0,
+    "console": 0,
     "data": 1,
     "models": 1,
     "training": 2,
-    "weights": 3,
     "metrics": 3,
-    "viz": 4,
-    "interactive": 4,
-    "exercises": 5,
-    "cli": 6,
-    "__main__": 7,
+    "recipes": 4,
+    "weights": 5,
+    "studies": 6,
+    "viz": 6,
+    "interactive": 7,
+    "exercises": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 ISOLATED = {"data", "models"}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
+import generate_exercises as generator
 import nbformat
 import pytest
 from generate_exercises import CODE_PROMPT, NotebookError, colab_link, hide_solutions, main, student_notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_lib import REPOSITORY
-from course_lib.exercises import generate as generator
 
 NAME = "01_teste.ipynb"
 ANSWER = "def f(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUTION"
