@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -116,3 +117,23 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     runtime.require(n >= 2, f"n: veio {n}; esperava pelo menos 2, os dois extremos")
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Dentro do bloco, os parâmetros de ``networks`` não recebem gradiente; na saída cada um volta a ser o que era.
+
+    O gradiente continua a *atravessar* a rede até a entrada: é o que o gerador de uma GAN pede ao discriminador, sem
+    pagar por derivadas que ninguém usará.
+
+    Args:
+        networks: as redes; o modo (treino ou avaliação) delas não muda.
+    """
+    parameters = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
