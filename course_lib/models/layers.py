@@ -55,9 +55,12 @@ class _Tanh(torch.autograd.Function):
         return torch.ops.aten.tanh_backward(grad, y)
 
 
-def tanh(a: Tensor) -> Tensor:
+def fast_tanh(a: Tensor) -> Tensor:
     """``torch.tanh``, a menos de arredondamento (1e-7), e mais rápida na CPU; é a saída das redes que fazem imagens."""
     return _Tanh.apply(a) if a.is_cpu else torch.tanh(a)
+
+
+tanh = fast_tanh
 
 
 def require_dtype(value: Tensor, layer: nn.Linear, name: str = "x") -> None:
@@ -119,6 +122,16 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     return (1 - t) * z_start + t * z_end
 
 
+def full_precision(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """``network(*inputs)`` no tipo dos pesos da rede, mesmo sob ``torch.autocast``.
+
+    Ali os produtos saem em bfloat16, com três algarismos: basta para as camadas do meio, e não para uma imagem ou para
+    uma soma de 784 logaritmos, que erraria por nats inteiros. É o cuidado de quem entrega o resultado da rede a uma
+    conta; as redes não precisam saber dele.
+    """
+    return network(*inputs).to(next(network.parameters()).dtype)
+
+
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
     """Dentro do bloco, os parâmetros de ``networks`` não recebem gradiente; na saída cada um volta a ser o que era.
@@ -129,11 +142,11 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     Args:
         networks: as redes; o modo (treino ou avaliação) delas não muda.
     """
-    parameters = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    before = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
     try:
-        for parameter in parameters:
+        for parameter, _ in before:
             parameter.requires_grad_(False)
         yield
     finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
+        for parameter, required in before:
+            parameter.requires_grad_(required)
