@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks, runtime
+from course_lib.checks import IMAGE_SHAPE as IMAGE_SHAPE
 
-IMAGE_SHAPE = (1, 28, 28)
 IMAGE_DIM = math.prod(IMAGE_SHAPE)
 
 
@@ -120,6 +121,18 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     runtime.require(n >= 2, f"n: veio {n}; esperava pelo menos 2, os dois extremos")
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
+
+
+def with_class(value: Tensor, y: Tensor | None, n_classes: int | None) -> Tensor:
+    """Acrescenta a value (B, D) as classes y (B,), em *one-hot*: (B, D + n_classes); sem classes, devolve ``value``.
+
+    Raises:
+        ValueError: ``y`` falta, sobra, ou não é das classes.
+    """
+    checks.classes(y, len(value), n_classes)
+    if y is None or n_classes is None:
+        return value
+    return torch.cat([value, F.one_hot(y, n_classes).to(value.dtype)], dim=1)
 
 
 def full_precision(network: nn.Module, *inputs: Tensor) -> Tensor:
