@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, mlp
+from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, mlp, pixels, standard_normal
 
 
 class Autoencoder(nn.Module):
@@ -61,9 +61,7 @@ class Autoencoder(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        checks.images(x, in_range=self.input_in_range)
-        checks.dtype_of(x, self.encoder)
-        z = self.encoder(x.flatten(1))  # (B, latent_dim)
+        z = self.encoder(pixels(x, self.encoder, in_range=self.input_in_range))  # (B, latent_dim)
         return F.relu(z) if self.relu_code else z
 
     def decode(self, z: Tensor) -> Tensor:
@@ -104,9 +102,7 @@ class Autoencoder(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        checks.integer(n, "n")
-        eps = torch.randn(n, self.latent_dim, device=self.code_mean.device, dtype=self.code_mean.dtype)
-        z = self.code_mean + eps @ self.code_scale.T
+        z = self.code_mean + standard_normal(n, self.latent_dim, like=self) @ self.code_scale.T
         return self.decode(F.relu(z) if self.relu_code else z)
 
 
@@ -144,11 +140,8 @@ def sparse_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Term
     Referência:
         Ng (2011), *Sparse autoencoder*; a norma 1 é a de Olshausen e Field (1996).
     """
-    checks.number(weight, "weight", "[0, inf)")
     z = model.encode(batch.x)
-    reconstruction = F.mse_loss(model.decode(z), batch.x)
-    penalty = z.abs().sum(1).mean()
-    return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}
+    return _penalized(F.mse_loss(model.decode(z), batch.x), z.abs().sum(1).mean(), weight)
 
 
 def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Terms:
@@ -171,15 +164,15 @@ def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) ->
     Referência:
         Rifai, Vincent, Muller, Glorot e Bengio (2011), *Contractive auto-encoders*, equação 3 (lá com sigmoide).
     """
-    checks.number(weight, "weight", "[0, inf)")
-    checks.require(
-        len(model.encoder) == 1 and model.relu_code,
-        f"model: veio um codificador de {(len(model.encoder) + 1) // 2} camadas, relu_code={model.relu_code}; "
-        "esperava uma camada só (hidden_dims=()) com relu_code=True",
-    )
+    simple = len(model.encoder) == 1 and model.relu_code
+    checks.require(simple, "model: esperava um codificador de uma camada só (hidden_dims=()), com relu_code=True")
     z = model.encode(batch.x)
-    reconstruction = F.mse_loss(model.decode(z), batch.x)
     weights, _ = model.encoder.parameters()
     row_norms = weights.square().sum(1)  # (latent_dim,)
     penalty = ((z > 0).to(row_norms.dtype) @ row_norms).mean()
+    return _penalized(F.mse_loss(model.decode(z), batch.x), penalty, weight)
+
+
+def _penalized(reconstruction: Tensor, penalty: Tensor, weight: float) -> Terms:
+    checks.number(weight, "weight", "[0, inf)")
     return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
 from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision
+from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, standard_normal
 
 # Acima disto o desvio já não é de pixels em [0, 1]: 25, por exemplo, é da escala de 0 a 255.
 MAX_SIGMA = 10.0
@@ -59,9 +59,7 @@ def masking_noise(
     Referência:
         Vincent, Larochelle, Bengio e Manzagol (2008), *Extracting and composing robust features*.
     """
-    checks.number(fraction, "fraction", "[0, 1]", "uma probabilidade")
-    erased = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) < fraction
-    return x.masked_fill(erased, value)
+    return x.masked_fill(_draw(x, fraction, generator) < fraction, value)
 
 
 def salt_and_pepper(x: Tensor, fraction: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -75,10 +73,15 @@ def salt_and_pepper(x: Tensor, fraction: float, *, generator: torch.Generator | 
     Raises:
         ValueError: ``fraction`` fora de [0, 1].
     """
-    checks.number(fraction, "fraction", "[0, 1]", "uma probabilidade")
-    draw = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    draw = _draw(x, fraction, generator)
     # Um sorteio só decide se troca e por quê: a primeira metade da fração vira preto; a segunda, branco.
     return x.masked_fill(draw < fraction, 1.0).masked_fill(draw < fraction / 2, -1.0)
+
+
+def _draw(x: Tensor, fraction: float, generator: torch.Generator | None) -> Tensor:
+    """Um sorteio uniforme por valor de x: fica abaixo de ``fraction`` com essa probabilidade."""
+    checks.number(fraction, "fraction", "[0, 1]", "uma probabilidade")
+    return torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def varied_gaussian_noise(x: Tensor, low: float, high: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -196,11 +199,9 @@ class ConvDenoiser(nn.Module):
             Song e Ermon (2019), *Generative modeling by estimating gradients of the data distribution*; Ho, Jain e
             Abbeel (2020), equação 7.
         """
-        checks.integer(n, "n")
         checks.integer(steps, "steps", low=2)
-        weight = self.out.weight
         ratio = (self.sigma_min / self.sigma_max) ** (1 / (steps - 1))
-        x = 2 * self.sigma_max * torch.randn(n, *IMAGE_SHAPE, dtype=weight.dtype, device=weight.device)
+        x = 2 * self.sigma_max * standard_normal(n, *IMAGE_SHAPE, like=self)
         for k in range(1, steps):
             sigma = self.sigma_max * ratio**k
             mean = torch.lerp(self(x), x, ratio**2)

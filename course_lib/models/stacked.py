@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
 from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.layers import IMAGE_DIM, fast_tanh, mlp
+from course_lib.models.layers import IMAGE_DIM, fast_tanh, mlp, pixels
 
 
 class StackLayer(nn.Module):
@@ -154,18 +154,12 @@ class StackClassifier(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        checks.images(x)
-        checks.dtype_of(x, self.body)
-        return self.body(x.flatten(1))
+        return self.body(pixels(x, self.body))
 
 
 def _stack_sizes(layers: Sequence[StackLayer]) -> tuple[int, ...]:
     checks.not_empty(layers, "layers")
-    sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
-    fits = sizes[0] == IMAGE_DIM and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
-    described = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers)
-    checks.require(
-        fits,
-        f"layers: veio {described}; esperava camadas que se encaixam a partir de {IMAGE_DIM}, sem ReLU só a última",
-    )
-    return sizes
+    fits = layers[0].n_in == IMAGE_DIM and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
+    came = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers)
+    checks.require(fits, f"layers: veio {came}; esperava camadas encaixadas a partir de 784, sem ReLU só a última")
+    return (layers[0].n_in, *(layer.n_out for layer in layers))

@@ -12,7 +12,17 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, full_precision, mlp, with_class
+from course_lib.models.layers import (
+    IMAGE_DIM,
+    IMAGE_SHAPE,
+    draw_classes,
+    fast_tanh,
+    full_precision,
+    mlp,
+    pixels,
+    standard_normal,
+    with_class,
+)
 
 # O documento divide o erro quadrático por beta = 10. Como -log N(x; x_hat, σ²) = ‖x - x_hat‖² / 2σ² + constante, isso
 # é supor em cada pixel uma gaussiana de variância σ² = 10 / 2.
@@ -47,8 +57,7 @@ class VAE(nn.Module):
     ) -> None:
         super().__init__()
         checks.integers(hidden_dims, "hidden_dims")
-        if n_classes is not None:
-            checks.integer(n_classes, "n_classes")
+        checks.integer(n_classes, "n_classes", optional=True)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         class_dim = n_classes or 0
@@ -70,9 +79,7 @@ class VAE(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens, ou ``y`` falta, sobra ou não é das classes.
         """
-        checks.images(x)
-        checks.dtype_of(x, self.posterior)
-        h = self.encoder(with_class(x.flatten(1), y, self.n_classes))
+        h = self.encoder(with_class(pixels(x, self.encoder), y, self.n_classes))
         mu, logvar = full_precision(self.posterior, h).chunk(2, dim=1)
         return mu, logvar
 
@@ -133,11 +140,8 @@ class VAE(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``y`` num VAE que não é condicional.
         """
-        checks.integer(n, "n")
-        weights = next(self.parameters())
-        if y is None and self.n_classes is not None:
-            y = torch.randint(self.n_classes, (n,), device=weights.device)
-        return self.decode(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype), y)
+        y = draw_classes(n, self.n_classes, like=self) if y is None else y
+        return self.decode(standard_normal(n, self.latent_dim, like=self), y)
 
     def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
         checks.codes(z, self.latent_dim, self.decoder)
@@ -206,12 +210,15 @@ def gaussian_objective(model: VAE, batch: Batch, *, variance: float = DOCUMENT_V
         Kingma e Welling (2013), equação 10; Higgins et al. (2017), *beta-VAE*.
     """
     checks.number(variance, "variance", "(0, inf)")
-    checks.number(beta, "beta", "[0, inf)")
     x_hat, mu, logvar = model(batch.x, _classes(model, batch))
     n = len(batch.x)
     reconstruction = F.mse_loss(x_hat, batch.x, reduction="sum") / n
     kl = kl_to_standard_normal(mu, logvar).mean()
-    return {"loss": reconstruction / (2 * variance) + beta * kl, "reconstruction": reconstruction, "kl": kl}
+    return {
+        "loss": _negative_elbo(reconstruction / (2 * variance), kl, beta),
+        "reconstruction": reconstruction,
+        "kl": kl,
+    }
 
 
 def bernoulli_objective(model: VAE, batch: Batch, *, beta: float = 1.0, binarize: bool = False) -> Terms:
@@ -235,14 +242,18 @@ def bernoulli_objective(model: VAE, batch: Batch, *, beta: float = 1.0, binarize
     Referência:
         Kingma e Welling (2013), apêndice C.1.
     """
-    checks.number(beta, "beta", "[0, inf)")
     x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
     mu, logvar = model.encode(x, y)
     logits = model.decode_logits(model.reparameterize(mu, logvar), y)
     target = (x + 1) / 2
     reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
     kl = kl_to_standard_normal(mu, logvar).mean()
-    return {"loss": reconstruction + beta * kl, "reconstruction": reconstruction, "kl": kl}
+    return {"loss": _negative_elbo(reconstruction, kl, beta), "reconstruction": reconstruction, "kl": kl}
+
+
+def _negative_elbo(reconstruction: Tensor, kl: Tensor, beta: float) -> Tensor:
+    checks.number(beta, "beta", "[0, inf)")
+    return reconstruction + beta * kl
 
 
 def iwae_objective(model: VAE, batch: Batch, *, k: int = 5, binarize: bool = False) -> Terms:
