@@ -119,6 +119,18 @@ def numbers(interval: str, **values: Any) -> None:
         number(value, name, interval)
 
 
+def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) -> None:
+    """Dois números com 0 < low ≤ high ≤ most e, com ``strict``, diferentes; ``names`` é o par: ``"low e high"``.
+
+    Raises:
+        ValueError: não são dois números, ou não estão nessa ordem.
+    """
+    real = all(isinstance(end, Real) and not isinstance(end, bool) for end in (low, high))
+    if not (real and 0 < low <= high <= most) or (strict and low == high):
+        order = f"0 < mínimo {'<' if strict else '≤'} máximo ≤ {_comma(most)}"
+        raise ValueError(f"{names}: vieram {low!r} e {high!r}; esperava {order}")
+
+
 def one_of(value: Any, name: str, options: Collection[Any]) -> None:
     """Um valor da lista.
 

@@ -14,7 +14,7 @@ import ast
 import io
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,20 +145,30 @@ def _preparation_lines(tree: ast.Module, checks: set[int]) -> Iterator[int]:
     for function in ast.walk(tree):
         if not isinstance(function, Function):
             continue
-        names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-        read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
-        elsewhere = {node.id for node in names if isinstance(node.ctx, ast.Load) and node.lineno not in checks}
+        assigned: dict[str, set[int]] = {}
+        read: dict[str, set[int]] = {}
         for node in ast.walk(function):
             if isinstance(node, ast.Assign):
-                targets = {
-                    name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)
-                }
-                if targets and targets <= read and not targets & elsewhere:
-                    yield from _span(node)
+                for name in _names(node.targets, ast.Store):
+                    assigned.setdefault(name.id, set()).update(_span(node))
+        for name in _names([function], ast.Load):
+            read.setdefault(name.id, set()).add(name.lineno)
+        for variable, lines in assigned.items():
+            # Ler o nome para o refazer (``fits = fits and …``) não é usá-lo noutra coisa.
+            uses = read.get(variable, set()) - lines
+            if uses and uses <= checks:
+                yield from lines
 
 
-def _span(node: ast.AST) -> range:
-    return range(node.lineno, node.end_lineno + 1)
+def _names(nodes: Iterable[ast.AST], use: type[ast.expr_context]) -> Iterator[ast.Name]:
+    for node in nodes:
+        for name in ast.walk(node):
+            if isinstance(name, ast.Name) and isinstance(name.ctx, use):
+                yield name
+
+
+def _span(node: ast.stmt | ast.expr) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 if __name__ == "__main__":

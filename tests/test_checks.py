@@ -103,6 +103,18 @@ def test_a_number_may_have_a_better_name():
         checks.number(2, "p", "[0, 1]", "uma probabilidade")
 
 
+def test_two_ends_in_order():
+    checks.span(0.05, np.float32(5), "low e high", 10)
+    checks.span(1, 1, "low e high", 10)
+    for low, high in ((0, 1), (2, 1), (1, 10.5), (float("nan"), 1), (1, float("nan")), ("1", 2), (None, 2)):
+        with refuses("low e high: vieram .* e .*; esperava 0 < mínimo ≤ máximo ≤ 10$"):
+            checks.span(low, high, "low e high", 10)
+    with refuses("low e high: vieram 1 e 1; esperava 0 < mínimo < máximo ≤ 0,5$"):
+        checks.span(1, 1, "low e high", 0.5, strict=True)
+    with refuses("low e high: vieram 1 e 1; esperava 0 < mínimo < máximo ≤ 10$"):
+        checks.span(1, 1, "low e high", 10, strict=True)
+
+
 # --- coleções ---------------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +366,12 @@ def test_a_conditional_check_is_a_check_and_other_work_is_not(check):
     assert len(count_checks.count(f"if n:\n    {check}\nelse:\n    n = 1\n").checks) == 1
     assert len(count_checks.count(f"if n:\n    n = 1\n    {check}\n").checks) == 1
     assert not count_checks.count("n = 1\nprint(n)\n").checks
+
+
+def test_a_name_that_does_other_work_is_not_a_preparation():
+    source = "def f(x):\n    n = len(x)\n    n = n + 1\n    checks.integer(n, 'n')\n    return {}\n"
+    assert len(count_checks.count(source.format("x")).checks) == 3
+    assert len(count_checks.count(source.format("n")).checks) == 1
 
 
 def test_models_read_like_the_paper():

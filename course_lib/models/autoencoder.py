@@ -164,8 +164,7 @@ def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) ->
     Referência:
         Rifai, Vincent, Muller, Glorot e Bengio (2011), *Contractive auto-encoders*, equação 3 (lá com sigmoide).
     """
-    simple = len(model.encoder) == 1 and model.relu_code
-    checks.require(simple, "model: esperava um codificador de uma camada só (hidden_dims=()), com relu_code=True")
+    checks.require(len(model.encoder) == 1 and model.relu_code, "model: esperava uma camada só (hidden_dims=()) e ReLU")
     z = model.encode(batch.x)
     weights, _ = model.encoder.parameters()
     row_norms = weights.square().sum(1)  # (latent_dim,)

@@ -16,7 +16,6 @@ from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, sta
 
 # Acima disto o desvio já não é de pixels em [0, 1]: 25, por exemplo, é da escala de 0 a 255.
 MAX_SIGMA = 10.0
-DEVIATION = "um desvio, com os pixels em [0, 1],"
 
 Corruption = Callable[[Tensor], Tensor]
 
@@ -38,7 +37,7 @@ def gaussian_noise(x: Tensor, sigma: float, *, generator: torch.Generator | None
     Raises:
         ValueError: ``sigma`` fora da faixa.
     """
-    checks.number(sigma, "sigma", f"[0, {MAX_SIGMA}]", DEVIATION)
+    checks.number(sigma, "sigma", f"[0, {MAX_SIGMA}]", "um desvio, com os pixels em [0, 1],")
     return x + 2 * sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
@@ -96,8 +95,7 @@ def varied_gaussian_noise(x: Tensor, low: float, high: float, *, generator: torc
     Raises:
         ValueError: a faixa é vazia ou sai de (0, 10].
     """
-    checks.number(low, "low", f"(0, {MAX_SIGMA}]", DEVIATION)
-    checks.number(high, "high", f"[{low}, {MAX_SIGMA}]", DEVIATION)
+    checks.span(low, high, "low e high", MAX_SIGMA)
     u = torch.rand(len(x), 1, 1, 1, generator=generator, dtype=x.dtype, device=x.device)
     return x + low * (high / low) ** u * gaussian_noise(torch.zeros_like(x), 1.0, generator=generator)
 
@@ -144,8 +142,7 @@ class ConvDenoiser(nn.Module):
     def __init__(self, width: int = 16, *, sigma_min: float = 0.05, sigma_max: float = 5.0) -> None:
         super().__init__()
         checks.integer(width, "width")
-        checks.number(sigma_min, "sigma_min", f"(0, {MAX_SIGMA})", DEVIATION)
-        checks.number(sigma_max, "sigma_max", f"({sigma_min}, {MAX_SIGMA}]", DEVIATION)
+        checks.span(sigma_min, sigma_max, "sigma_min e sigma_max", MAX_SIGMA, strict=True)
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max
         self.down_28 = _conv(1, width)

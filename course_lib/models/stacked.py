@@ -132,8 +132,7 @@ class StackClassifier(nn.Module):
 
     def __init__(self, sizes: Sequence[int], n_classes: int = 10) -> None:
         super().__init__()
-        checks.integers(sizes, "sizes", least=2)
-        self.body = mlp((*sizes, n_classes))
+        self.body = nn.Sequential(*mlp(sizes), nn.ReLU(), *mlp((sizes[-1], n_classes)))
 
     @torch.no_grad()
     def load_layers(self, layers: Sequence[StackLayer]) -> None:

@@ -141,7 +141,7 @@ def test_classifier_inherits_the_encoders_and_not_the_decision(batch):
 
 
 def test_what_does_not_fit_is_named(batch):
-    with pytest.raises(ValueError, match="layers: não veio nada"):
+    with pytest.raises(ValueError, match="layers: não veio nada; esperava pelo menos um item"):
         unroll([])
     for layers in ([StackLayer(784, 5), StackLayer(6, 3)], [StackLayer(20, 5)]):
         with pytest.raises(ValueError, match="camadas encaixadas a partir de 784"):
@@ -151,7 +151,9 @@ def test_what_does_not_fit_is_named(batch):
     with pytest.raises(ValueError, match=r"uma pilha de larguras \(8,\); esperava \(9,\)"):
         StackClassifier((784, 9)).load_layers(stack_layers((784, 8)))
     for build in (stack_layers, StackClassifier):
-        with pytest.raises(ValueError, match=r"sizes: veio \(784,\); esperava pelo menos 2 inteiros ≥ 1"):
+        with pytest.raises(
+            ValueError, match=r"(sizes|larguras das camadas): veio \(784,\); esperava pelo menos 2 inteiros ≥ 1"
+        ):
             build((784,))
     with pytest.raises(ValueError, match=r"h: veio um tensor de forma \(16, 1, 28, 28\); esperava \(B, 784\)"):
         StackLayer(784, 5).encode(batch.x)
