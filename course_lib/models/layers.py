@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +28,7 @@ def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) 
     Raises:
         ValueError: menos de duas larguras, ou alguma menor que 1.
     """
-    runtime.require(len(sizes) >= 2, f"sizes: veio {tuple(sizes)}; esperava pelo menos duas larguras")
-    for size in sizes:
-        positive = isinstance(size, int) and size >= 1
-        runtime.require(positive, f"larguras das camadas: veio {tuple(sizes)}; esperava inteiros maiores que zero")
+    checks.integers(sizes, "larguras das camadas", least=2)
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
@@ -47,11 +45,11 @@ class _Tanh(torch.autograd.Function):
         return a.mul(2).sigmoid_().mul_(2).sub_(1)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, _inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(output)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return torch.ops.aten.tanh_backward(grad, y)
 
@@ -114,11 +112,9 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     Raises:
         ValueError: as formas diferem, ou ``n`` é menor que 2.
     """
-    runtime.require(
-        z_start.ndim == 1 and z_start.shape == z_end.shape,
-        f"z_start e z_end: vieram formas {tuple(z_start.shape)} e {tuple(z_end.shape)}; esperava dois vetores iguais",
-    )
-    runtime.require(n >= 2, f"n: veio {n}; esperava pelo menos 2, os dois extremos")
+    checks.shape(z_start, "z_start", "latent_dim")
+    checks.same_shape(z_start, z_end, "z_start e z_end")
+    checks.integer(n, "n", low=2)
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
 
