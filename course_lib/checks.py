@@ -187,7 +187,14 @@ def dtype_of(x: Tensor, layer: nn.Module, name: str = "x") -> None:
         raise TypeError(f"{name}: veio {x.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
 
 
-def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_range: bool = True) -> None:
+def images(
+    x: Any,
+    name: str = "x",
+    *,
+    shape: tuple[int, ...] = IMAGE_SHAPE,
+    in_range: bool = True,
+    layer: nn.Module | None = None,
+) -> None:
     """Um lote de imagens de ponto flutuante, de forma (B, *shape), em [-1, 1].
 
     Args:
@@ -195,9 +202,10 @@ def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_
         name: como chamá-lo na mensagem.
         shape: forma de cada imagem.
         in_range: se a faixa importa; uma figura pode mostrar o que passa dela.
+        layer: a camada de quem elas precisam ter o tipo (veja :func:`dtype_of`).
 
     Raises:
-        TypeError: não é um tensor de ponto flutuante.
+        TypeError: não é um tensor de ponto flutuante, ou não é do tipo dos pesos de ``layer``.
         ValueError: a forma é outra, ou há valores fora de [-1, 1] ou que não são números.
     """
     floating(x, name, "um tensor float32 em [-1, 1]")
@@ -211,17 +219,19 @@ def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_
                 f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
                 "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
             )
+    if layer is not None:
+        dtype_of(x, layer, name)
 
 
-def sized_images(x: Any, channels: int, multiple: int, name: str = "x") -> None:
-    """Um lote de imagens (B, channels, H, W) em [-1, 1], de qualquer altura e largura múltiplas de ``multiple``.
+def sized_images(x: Any, channels: int, multiple: int, layer: nn.Module, name: str = "x") -> None:
+    """Imagens (B, channels, H, W) do tipo dos pesos de ``layer``, de altura e largura múltiplas de ``multiple``.
 
     Raises:
-        TypeError: não é um tensor de ponto flutuante.
+        TypeError: não é um tensor desse tipo.
         ValueError: a forma ou a faixa é outra, ou um lado não é múltiplo.
     """
     size = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.ndim == 4 else IMAGE_SHAPE[1:]
-    images(x, name, shape=(channels, *size))
+    images(x, name, shape=(channels, *size), layer=layer)
     if not all(side > 0 and side % multiple == 0 for side in size):
         raise ValueError(f"{name}: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}")
 

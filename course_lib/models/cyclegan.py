@@ -90,8 +90,7 @@ class ResnetGenerator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens de C canais, ou H ou W não é múltiplo de ``multiple``.
         """
-        checks.sized_images(x, self.image_channels, self.multiple)
-        checks.dtype_of(x, self.head)
+        checks.sized_images(x, self.image_channels, self.multiple, self.head)
         return fast_tanh(self.unfold(self.head(self.net(x))))
 
 
@@ -140,8 +139,7 @@ class PatchDiscriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens de C canais.
         """
-        checks.sized_images(x, self.image_channels, self.multiple)
-        checks.dtype_of(x, self.net)
+        checks.sized_images(x, self.image_channels, self.multiple, self.net)
         return self.net(x).squeeze(1)
 
 

@@ -76,8 +76,7 @@ class Discriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        checks.images(x)
-        checks.dtype_of(x, self.net)
+        checks.images(x, layer=self.net)
         return self.net(x.flatten(1)).squeeze(1)
 
 
@@ -174,8 +173,7 @@ class ConvDiscriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens; falta ou sobra ``y``, ou ele sai da faixa.
         """
-        checks.images(x)
-        checks.dtype_of(x, self.logit)
+        checks.images(x, layer=self.logit)
         checks.classes(y, len(x), self.n_classes)
         h = self.features(x)
         logits: Tensor = self.logit(h).squeeze(1)

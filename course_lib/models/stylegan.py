@@ -119,7 +119,6 @@ class SynthesisNetwork(nn.Module):
             ValueError: a forma de ``w`` é outra, ou falta ou sobra um mapa de ruído.
         """
         if w.ndim == 2:
-            checks.shape(w, "w", "B", self.w_dim)
             w = w.unsqueeze(1).expand(-1, self.n_styles, -1)
         checks.shape(w, "w", "B", self.n_styles, self.w_dim)
         noise = noise if noise is not None else self.draw_noise(len(w))
@@ -265,8 +264,7 @@ class StyleDiscriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        checks.images(x)
-        checks.dtype_of(x, self.from_image)
+        checks.images(x, layer=self.from_image)
         h = F.pad(x, (MARGIN,) * 4, value=-1.0)
         h = leaky_relu(self.from_image(h))
         for pair in self.convs:
