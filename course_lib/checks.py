@@ -261,6 +261,19 @@ def images(
         dtype_of(x, layer, name)
 
 
+def sized_images(x: Any, channels: int, multiple: int, layer: nn.Module, name: str = "x") -> None:
+    """Imagens (B, channels, H, W) do tipo dos pesos de ``layer``, de altura e largura múltiplas de ``multiple``.
+
+    Raises:
+        TypeError: não é um tensor desse tipo.
+        ValueError: a forma ou a faixa é outra, ou um lado não é múltiplo.
+    """
+    size = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.ndim == 4 else IMAGE_SHAPE[1:]
+    images(x, name, shape=(channels, *size), layer=layer)
+    if not all(side > 0 and side % multiple == 0 for side in size):
+        raise ValueError(f"{name}: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}")
+
+
 def levels(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
     """Imagens em [-1, 1] só com 256 tons: fora deles a probabilidade de uma imagem digital é zero.
 
