@@ -16,6 +16,7 @@ FLOORS = {
     "runtime": 0,
     "checks": 0,
     "contracts": 0,
+    "text": 0,
     "console": 0,
     "data": 1,
     "models": 1,
