@@ -11,7 +11,7 @@ from torch import Tensor
 
 from course_lib.text import number
 from course_lib.training.history import History
-from course_lib.viz.style import COLORS, DASHES, GRAY, finish, styled, subplots, to_numpy
+from course_lib.viz.style import COLORS, DASHES, GRAY, course_style, finish, subplots, to_numpy
 
 
 def histories(
@@ -42,7 +42,7 @@ def histories(
     return curves(series, title=title, xlabel="época", ylabel=ylabel, marker="o", integer_x=True)
 
 
-@styled
+@course_style()
 def curves(
     series: Mapping[str, tuple[Sequence[float] | Tensor, Sequence[float] | Tensor]],
     *,
@@ -93,7 +93,7 @@ def curves(
     return fig
 
 
-@styled
+@course_style()
 def bars(
     values: Mapping[str, float], *, title: str = "", ylabel: str = "", hline: tuple[float, str] | None = None
 ) -> Figure:
@@ -119,7 +119,7 @@ def bars(
     return fig
 
 
-@styled
+@course_style()
 def histogram(
     samples: Mapping[str, Tensor],
     *,

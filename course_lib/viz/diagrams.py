@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from course_lib.viz.style import COLORS, styled, subplots, suptitle
+from course_lib.viz.style import COLORS, course_style, subplots, suptitle
 
 # De uma camada à seguinte, nas unidades do desenho.
 STRIDE = 1.6
 
 
-@styled
+@course_style()
 def flow_diagram(
     blocks: Sequence[tuple[str, int]],
     *,

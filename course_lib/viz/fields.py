@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib import checks
-from course_lib.viz.style import COLORS, GRAY, decimal_comma, finish_panel, panel_grid, styled, suptitle, to_numpy
+from course_lib.viz.style import COLORS, GRAY, course_style, decimal_comma, finish_panel, panel_grid, suptitle, to_numpy
 
 
-@styled
+@course_style()
 def arrow_panels(
     panels: Mapping[str, tuple[Tensor, Tensor]], *, cloud: Tensor | None = None, n_cols: int = 3, title: str = ""
 ) -> Figure:
@@ -49,7 +49,7 @@ def arrow_panels(
     return fig
 
 
-@styled
+@course_style()
 def lattice_panels(panels: Mapping[str, tuple[Tensor, Tensor]], *, n_cols: int = 5, title: str = "") -> Figure:
     """Uma malha deformada por quadro, com a nuvem que ela carrega: o que uma função faz do plano.
 
@@ -76,7 +76,7 @@ def lattice_panels(panels: Mapping[str, tuple[Tensor, Tensor]], *, n_cols: int =
     return fig
 
 
-@styled
+@course_style()
 def density_panels(panels: Mapping[str, Tensor], *, half: float, n_cols: int = 3, title: str = "") -> Figure:
     """Um mapa de densidade por quadro, todos na mesma escala de cor.
 

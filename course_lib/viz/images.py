@@ -13,7 +13,7 @@ from torch import Tensor
 
 from course_lib import checks
 from course_lib.text import number
-from course_lib.viz.style import styled, subplots, suptitle, to_numpy
+from course_lib.viz.style import course_style, subplots, suptitle, to_numpy
 
 # O que não é imagem, num mosaico, é papel.
 _GRAY_ON_WHITE = mpl.colormaps["gray"].with_extremes(bad="white")
@@ -21,7 +21,7 @@ _SIDE = checks.IMAGE_SHAPE[-1]
 _GAP = 2
 
 
-@styled
+@course_style()
 def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: Sequence[str] | None = None) -> Figure:
     """Imagens em grade, da esquerda para a direita.
 
@@ -50,7 +50,7 @@ def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: S
     return fig
 
 
-@styled
+@course_style()
 def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[str] | None = None) -> Figure:
     """Uma fileira rotulada de imagens por entrada: original e reconstrução, ou um caminho no espaço latente.
 

@@ -17,10 +17,10 @@ from course_lib import checks
 from course_lib.viz.style import (
     COLORS,
     GRAY,
+    course_style,
     finish,
     finish_panel,
     panel_grid,
-    styled,
     subplots,
     suptitle,
     to_numpy,
@@ -35,7 +35,7 @@ LABEL_SIDES = (
 )  # fmt: skip
 
 
-@styled
+@course_style()
 def scatter(
     clouds: Mapping[str, Tensor | np.ndarray],
     *,
@@ -55,7 +55,7 @@ def scatter(
     return fig
 
 
-@styled
+@course_style()
 def scatter_panels(
     panels: Mapping[str, Mapping[str, Tensor | np.ndarray]], *, n_cols: int = 4, title: str = ""
 ) -> Figure:
@@ -84,7 +84,7 @@ def scatter_panels(
     return fig
 
 
-@styled
+@course_style()
 def embedding(
     points: Tensor | np.ndarray,
     labels: Tensor,
@@ -139,7 +139,7 @@ def _spread(centers: np.ndarray, extent: np.ndarray) -> np.ndarray:
     return placed
 
 
-@styled
+@course_style()
 def labelled_points(
     points: Mapping[str, tuple[float, float]],
     *,
@@ -198,7 +198,7 @@ def _write_names(ax: Axes, points: Mapping[str, tuple[float, float]]) -> None:
             label.remove()
 
 
-@styled
+@course_style()
 def ball_panels(
     panels: Mapping[str, tuple[Tensor, Tensor, Tensor]], *, labels: tuple[str, str], n_cols: int = 3, title: str = ""
 ) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogFormatterMathtext
 from torch import Tensor
@@ -22,24 +23,36 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
 GRAY = "#666666"
 
-# Decora tudo o que desenha: o estilo vale lá dentro, e as figuras que não são do curso continuam como a pessoa as quer.
-styled = mpl.rc_context(
-    {
-        "figure.dpi": 110,
-        # Fundo branco também no modo escuro do livro: as imagens do MNIST são pretas e sumiriam num fundo escuro.
-        "figure.facecolor": "white",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "axes.titlesize": 11,
-        "axes.titleweight": "bold",
-        "axes.labelsize": 10,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
-        "figure.constrained_layout.use": True,
-    }
-)
+STYLE = {
+    "figure.dpi": 110,
+    # Fundo branco também no modo escuro do livro: as imagens do MNIST são pretas e sumiriam num fundo escuro.
+    "figure.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def course_style() -> Iterator[None]:
+    """Decora tudo o que desenha: o estilo vale lá dentro, e as outras figuras continuam como a pessoa as quer.
+
+    O ``rc_context`` do matplotlib não serve: ao sair ele desfaz também o modo interativo, que o backend dos cadernos
+    liga quando faz a primeira figura, e nenhuma apareceria.
+    """
+    before = {name: mpl.rcParams[name] for name in STYLE}
+    mpl.rcParams.update(STYLE)
+    try:
+        yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 class CourseFigure(Figure):
@@ -48,11 +61,6 @@ class CourseFigure(Figure):
     O Jupyter mostra, no fim da célula, as figuras abertas no pyplot; e mostra também o valor da última expressão, que
     pode ser uma delas.
     """
-
-    @styled
-    def draw(self, renderer: RendererBase) -> None:
-        """Desenha com o estilo: o matplotlib deixa para esta hora parte do que se vê, como as marcas dos eixos."""
-        super().draw(renderer)
 
     def _ipython_display_(self) -> None:
         opened = [manager.canvas.figure for manager in Gcf.get_all_fig_managers()]
