@@ -57,8 +57,8 @@ def flow_diagram(
 def _block(ax: Axes, x: float, height: float, text: str) -> None:
     """A caixa de uma camada, centrada em (x, 0)."""
     corner = (x - 0.42, -height / 2)
-    style = {"boxstyle": "round,pad=0.04", "facecolor": "#DCEAF5", "edgecolor": COLORS[0]}
-    ax.add_patch(FancyBboxPatch(corner, 0.84, height, **style))
+    box = FancyBboxPatch(corner, 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=COLORS[0])
+    ax.add_patch(box)
     ax.text(x, 0, text, ha="center", va="center", fontsize=9)
 
 

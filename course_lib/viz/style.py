@@ -23,7 +23,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
 GRAY = "#666666"
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "figure.dpi": 110,
     # Fundo branco também no modo escuro do livro: as imagens do MNIST são pretas e sumiriam num fundo escuro.
     "figure.facecolor": "white",
