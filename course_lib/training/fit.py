@@ -69,7 +69,7 @@ def fit(
     parts = training_parts(step, callbacks)
     steps = len(batches) if isinstance(batches, Sized) else None
     saved = Checkpoint(checkpoint, parts, seed=seed, steps=steps) if checkpoint is not None else None
-    history = saved.resume(epochs) if saved is not None else History()
+    history = saved.resume(epochs) if saved else History()
     with _progress_bar(steps, epochs, len(history), description, progress) as bar:
         try:
             for epoch in range(len(history), epochs):
@@ -78,7 +78,7 @@ def fit(
                 check_weights(parts, epoch)
                 history.epochs.append(terms)
                 history.seconds.append(seconds)
-                if saved is not None:
+                if saved:
                     saved.save(history)
                 for callback in callbacks:
                     if hasattr(callback, "on_epoch"):
@@ -86,9 +86,7 @@ def fit(
         except KeyboardInterrupt:
             history.interrupted = True
             bar.close()
-            kept = (
-                f"; o checkpoint em {saved.path} permite retomar" if saved is not None and saved.path.exists() else ""
-            )
+            kept = f"; o checkpoint em {saved.path} permite retomar" if saved and saved.path.exists() else ""
             print(f"⏹ Interrompido na época {len(history) + 1} de {epochs}. Os pesos ficam como estão{kept}.")
     return history
 
