@@ -16,8 +16,9 @@ from tqdm import tqdm
 from course_lib import runtime
 from course_lib.data import DataError, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.text import number
 from course_lib.training.checkpoint import CheckpointError, write_atomically
-from course_lib.training.fit import NonFiniteLossError
+from course_lib.training.finite import NonFiniteLossError
 from course_lib.training.recipes import PHOTO_RECIPE, RECIPES, get_recipe, networks, train
 from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 
@@ -87,7 +88,7 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: P
     path = save_trained(folder, trained, profile=profile, seed=seed, metrics=metrics)
     print(trained.history)
     for label, value in metrics.items():
-        print(f"{label}: {value:.5g}")
+        print(f"{label}: {number(value, '.5g')}")
     print(f"Dados: {trained.dataset.name}\nPesos: {path}\nCartão: {path.with_suffix('.json')}")
     if trained.history.interrupted:
         print("O mesmo comando retoma de onde parou.")

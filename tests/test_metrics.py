@@ -202,7 +202,7 @@ def test_expect_range_says_where_the_number_fell(capsys):
     metrics.expect_range("erro", 2.5, 1, 2, applies=False)
     metrics.expect_range("erro", math.nan, 1, 2)
     inside, outside, cause, elsewhere, not_a_number = capsys.readouterr().out.splitlines()
-    assert inside.startswith("✔ erro: 1.5 nats")
+    assert inside == "✔ erro: 1,5 nats (faixa esperada: 1 a 2)"
     assert outside.startswith("✘")
     assert "taxa alta demais" in cause
     assert elsewhere.startswith("•")

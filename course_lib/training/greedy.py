@@ -13,8 +13,9 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from course_lib import checks, runtime
 from course_lib.models.stacked import StackLayer, freeze, layer_objective
-from course_lib.training.fit import ObjectiveStep, fit
+from course_lib.training.fit import fit
 from course_lib.training.history import History
+from course_lib.training.step import ObjectiveStep
 
 
 def greedy_pretrain(

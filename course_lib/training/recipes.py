@@ -39,9 +39,10 @@ from course_lib.models.stylegan import StyleDiscriminator, StyleGANStep, StyleGe
 from course_lib.models.vae import VAE, bernoulli_objective, gaussian_objective
 from course_lib.training.checkpoint import stateful_parts
 from course_lib.training.ema import EMA
-from course_lib.training.fit import ObjectiveStep, fit
+from course_lib.training.fit import fit
 from course_lib.training.greedy import greedy_pretrain
 from course_lib.training.history import History
+from course_lib.training.step import ObjectiveStep
 
 
 @dataclass(frozen=True)
