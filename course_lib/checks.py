@@ -7,8 +7,8 @@ Uma conferência devolve ``None`` se o valor serve; se não, levanta ``TypeError
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Collection, Sequence
+from numbers import Integral, Real
 from types import EllipsisType
 from typing import Any
 
@@ -42,20 +42,36 @@ def require(condition: bool, message: str) -> None:
 
 def _is_integer(value: Any) -> bool:
     # Os inteiros do NumPy valem; True e False, que em Python são inteiros, não.
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def integer(value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1) -> None:
+def integer(
+    value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: bool = False
+) -> None:
     """Um inteiro de ``low`` a ``high`` (sem ``high``, a partir de ``low``), múltiplo de ``multiple``.
+
+    Com ``optional``, ``None`` também serve: o argumento que falta.
 
     Raises:
         ValueError: não é um inteiro, ou está fora da faixa.
     """
+    if optional and value is None:
+        return
     top = math.inf if high is None else high
     if not (_is_integer(value) and low <= value <= top and value % multiple == 0):
         kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
         span = f"≥ {low}" if high is None else f"de {low} a {high}"
         raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
+
+
+def sizes(**values: Any) -> None:
+    """Cada argumento é um inteiro a partir de 1: ``sizes(width=width, n_blocks=n_blocks)``.
+
+    Raises:
+        ValueError: algum não é.
+    """
+    for name, value in values.items():
+        integer(value, name)
 
 
 def integers(
@@ -84,13 +100,23 @@ def number(value: Any, name: str, interval: str = "(-inf, inf)", what: str = "um
         ValueError: não é um número, ou está fora do intervalo.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    real = isinstance(value, Real) and not isinstance(value, bool)
     above = real and (value >= low if interval[0] == "[" else value > low)
     if not (above and (value <= high if interval[-1] == "]" else value < high)):
         least = "maior ou igual a" if interval[0] == "[" else "maior que"
         most = "menor ou igual a" if interval[-1] == "]" else "menor que"
         sides = [f"{least} {_comma(low)}"] * (low > -math.inf) + [f"{most} {_comma(high)}"] * (high < math.inf)
         raise ValueError(f"{name}: veio {value!r}; esperava {what} {' e '.join(sides) or 'finito'}")
+
+
+def numbers(interval: str, **values: Any) -> None:
+    """Cada argumento é um número no intervalo (veja :func:`number`): ``numbers("[0, inf)", weight=weight)``.
+
+    Raises:
+        ValueError: algum não é.
+    """
+    for name, value in values.items():
+        number(value, name, interval)
 
 
 def one_of(value: Any, name: str, options: Collection[Any]) -> None:
@@ -187,7 +213,14 @@ def dtype_of(x: Tensor, layer: nn.Module, name: str = "x") -> None:
         raise TypeError(f"{name}: veio {x.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
 
 
-def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_range: bool = True) -> None:
+def images(
+    x: Any,
+    name: str = "x",
+    *,
+    shape: tuple[int, ...] = IMAGE_SHAPE,
+    in_range: bool = True,
+    layer: nn.Module | None = None,
+) -> None:
     """Um lote de imagens de ponto flutuante, de forma (B, *shape), em [-1, 1].
 
     Args:
@@ -195,9 +228,10 @@ def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_
         name: como chamá-lo na mensagem.
         shape: forma de cada imagem.
         in_range: se a faixa importa; uma figura pode mostrar o que passa dela.
+        layer: a camada de quem elas precisam ter o tipo (veja :func:`dtype_of`).
 
     Raises:
-        TypeError: não é um tensor de ponto flutuante.
+        TypeError: não é um tensor de ponto flutuante, ou não é do tipo dos pesos de ``layer``.
         ValueError: a forma é outra, ou há valores fora de [-1, 1] ou que não são números.
     """
     floating(x, name, "um tensor float32 em [-1, 1]")
@@ -211,6 +245,8 @@ def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_
                 f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
                 "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
             )
+    if layer is not None:
+        dtype_of(x, layer, name)
 
 
 def levels(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
