@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.contracts import LabelledBatch, Terms
-from course_lib.models.unet import UNet, draw_labels, drop_labels, guided
+from course_lib.models.layers import draw_classes, standard_normal
+from course_lib.models.unet import UNet, class_count, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
 
@@ -202,9 +203,8 @@ class Diffusion(nn.Module):
 
     def sample(self, n: int, *, steps: int = 30, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
         """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM; sem ``y``, o dígito de cada uma é sorteado."""
-        checks.integer(n, "n")
-        y = draw_labels(self.network, n, self.beta.device) if y is None else y
-        return sample(self, n, steps=steps, y=y, guidance=guidance)
+        y = draw_classes(n, class_count(self.network), self) if y is None else y
+        return sample(self, standard_normal(n, *IMAGE_SHAPE, like=self), steps=steps, y=y, guidance=guidance)
 
     def alpha_bar_at(self, t: Tensor, n: int, *, clean: bool = False) -> Tensor:
         r""":math:`\bar\alpha_t` (n, 1, 1, 1); com ``clean``, aceita t = -1, a imagem limpa, em que vale 1.
@@ -295,7 +295,13 @@ Jump = Callable[[Diffusion, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 @torch.no_grad()
 def chain(
-    model: Diffusion, x: Tensor, *, steps: int, step: Jump = ddim_step, y: Tensor | None = None, guidance: float = 0.0
+    model: Diffusion,
+    x: Tensor,
+    *,
+    steps: int = 30,
+    step: Jump = ddim_step,
+    y: Tensor | None = None,
+    guidance: float = 0.0,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     r"""A volta, salto a salto: em cada um a rede imagina :math:`\hat{x}_0`, e ``step`` anda na direção dela.
 
@@ -322,31 +328,17 @@ def chain(
 
 def sample(
     model: Diffusion,
-    n: int,
+    x: Tensor,
     *,
     steps: int = 30,
     step: Jump = ddim_step,
     y: Tensor | None = None,
     guidance: float = 0.0,
-    x_T: Tensor | None = None,
 ) -> Tensor:
-    """``n`` imagens (n, 1, 28, 28), o fim da :func:`chain`, de que são os outros argumentos.
+    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``: o fim da :func:`chain`, de que são os argumentos.
 
-    Args:
-        model: o modelo.
-        n: quantas.
-        steps: saltos.
-        step: com :func:`ddim_step` o acaso está todo em ``x_T``.
-        y: (n,) dígitos pedidos; ``None`` amostra sem dígito.
-        guidance: força da guia.
-        x_T: ruído inicial (n, 1, 28, 28); sorteado quando falta.
-
-    Raises:
-        ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``x_T`` de outra forma.
+    Com :func:`ddim_step` o acaso está todo em ``x``.
     """
-    checks.integer(n, "n")
-    x = torch.randn(n, *IMAGE_SHAPE, device=model.beta.device) if x_T is None else x_T
-    checks.shape(x, "x_T", n, *IMAGE_SHAPE)
     for _, x_s, _ in chain(model, x, steps=steps, step=step, y=y, guidance=guidance):
         x = x_s
     return x

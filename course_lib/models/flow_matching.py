@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.contracts import LabelledBatch, Terms
-from course_lib.models.unet import UNet, draw_labels, drop_labels, guided
+from course_lib.models.layers import draw_classes, standard_normal
+from course_lib.models.unet import UNet, class_count, drop_labels, guided
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
@@ -55,11 +56,9 @@ class FlowMatching(nn.Module):
         Raises:
             ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``y`` ou guia pedidos a uma rede sem classes.
         """
-        checks.integer(n, "n")
         checks.integer(steps, "steps", low=2, multiple=2)
-        weights = next(self.parameters())
-        x = torch.randn(n, *self.shape, device=weights.device, dtype=weights.dtype)
-        y = draw_labels(self.network, n, x.device) if y is None else y
+        x = standard_normal(n, *self.shape, like=self)
+        y = draw_classes(n, class_count(self.network), self) if y is None else y
         x = integrate(lambda x, t: guided(self.network, x, t, y, guidance), x, steps=steps // 2)
         # A integração passa um pouco de preto e de branco; só numa imagem isso não quer dizer nada.
         return x.clamp(-1, 1) if self.shape == IMAGE_SHAPE else x

@@ -87,10 +87,7 @@ class Coupling(Bijection):
 
     def __init__(self, order: Sequence[int], network: nn.Module, *, max_log_scale: float) -> None:
         super().__init__()
-        once = len(order) >= 2 and len(order) % 2 == 0 and sorted(order) == list(range(len(order)))
-        checks.require(
-            once, f"order: veio {list(order)}; esperava um número par de canais, de 0 em diante, sem repetir"
-        )
+        checks.permutation(order, "order", multiple=2)
         checks.number(max_log_scale, "max_log_scale", "(0, inf)")
         self.network = network
         self.max_log_scale = max_log_scale
@@ -206,7 +203,7 @@ class Flow(nn.Module):
         Raises:
             TypeError, ValueError: a forma ou o tipo de ``x`` é outro, ou (num fluxo de imagens) ele sai do suporte.
         """
-        self._check(x, "x")
+        checks.typed(x, "x", self.origin.dtype, "B", *self.shape)
         return self.layers(x)
 
     def inverse(self, z: Tensor) -> Tensor:
@@ -215,7 +212,7 @@ class Flow(nn.Module):
         Raises:
             TypeError, ValueError: a forma ou o tipo de ``z`` é outro.
         """
-        self._check(z, "z")
+        checks.typed(z, "z", self.origin.dtype, "B", *self.shape)
         return self.layers.inverse(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -242,10 +239,6 @@ class Flow(nn.Module):
         checks.number(temperature, "temperature", "[0, inf)")
         z = torch.randn(n, *self.shape, device=self.origin.device, dtype=self.origin.dtype)
         return self.inverse(temperature * z)
-
-    def _check(self, value: Tensor, name: str) -> None:
-        checks.dtype(value, name, self.origin.dtype)
-        checks.shape(value, name, "B", *self.shape)
 
 
 class RealNVP(Flow):

@@ -48,8 +48,7 @@ class Dequantize(Bijection):
 
     def __init__(self, std: float | None = None) -> None:
         super().__init__()
-        if std is not None:
-            checks.number(std, "std", "(0, 0.5]")
+        checks.number(std, "std", "(0, 0.5]", optional=True)
         self.std = std
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,8 +146,7 @@ class Squeeze(Bijection):
 
     @staticmethod
     def _fold(x: Tensor) -> Tensor:
-        even = x.ndim == 4 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
-        checks.require(even, f"x: veio forma {tuple(x.shape)}; só (B, C, H, W) com H e W pares se dobra em 2×2")
+        checks.integers(x.shape[2:], "altura e largura de x", length=2, multiple=2)
         return F.pixel_unshuffle(x, 2)
 
 
@@ -187,8 +185,7 @@ class FactorOut(Bijection):
 
     @staticmethod
     def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-        even = x.shape[1] % 2 == 0
-        checks.require(even, f"x: veio forma {tuple(x.shape)}; um número ímpar de canais não tem duas metades")
+        checks.integer(x.shape[1], "canais de x", multiple=2)
         done, rest = x.chunk(2, dim=1)
         return done, rest
 
@@ -251,9 +248,7 @@ class ImageFlow(Flow):
     """
 
     def __init__(self, *, hidden_channels: int = 64, n_fine: int = 1, n_coarse: int = 1, n_components: int = 4) -> None:
-        sizes = {"hidden_channels": hidden_channels, "n_fine": n_fine, "n_coarse": n_coarse}
-        for name, value in {**sizes, "n_components": n_components}.items():
-            checks.integer(value, name)
+        checks.sizes(hidden_channels=hidden_channels, n_fine=n_fine, n_coarse=n_coarse, n_components=n_components)
         # Num quadrado 2×2 dobrado os canais são ↖ ↗ ↙ ↘: a diagonal é o xadrez; ↖ ↗, uma linha; ↖ ↙, uma coluna.
         orders = [[0, 3, 1, 2], [0, 1, 2, 3], [0, 2, 1, 3]] * n_fine
         fine = [layer for order in orders for layer in _pair(order, hidden_channels, n_components, fold=2)]

@@ -124,14 +124,13 @@ class UNet(nn.Module):
     def __init__(self, channels: Sequence[int] = (48, 96), *, n_classes: int | None = 10) -> None:
         super().__init__()
         checks.integers(channels, "channels", low=GROUPS, length=2, multiple=GROUPS)
-        if n_classes is not None:
-            checks.integer(n_classes, "n_classes")
+        checks.integer(n_classes, "n_classes", optional=True)
         wide, deep = channels
         self.n_classes = n_classes
         self.time_dim = wide
         context_dim = 2 * wide
         self.time = nn.Sequential(nn.Linear(wide, context_dim), nn.SiLU(), nn.Linear(context_dim, context_dim))
-        self.label = None if n_classes is None else nn.Embedding(no_class(self) + 1, context_dim)
+        self.label = None if n_classes is None else nn.Embedding(no_class(n_classes) + 1, context_dim)
         self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, wide, 3, padding=1))
         self.down_wide = ResidualBlock(wide, wide, context_dim)
         self.downsample = nn.Conv2d(wide, deep, 3, stride=2, padding=1)
@@ -168,12 +167,12 @@ class UNet(nn.Module):
 
     def _context(self, t: Tensor, y: Tensor | None) -> Tensor:
         code = self.time(time_embedding(t, self.time_dim).to(next(self.parameters()).dtype))
-        if self.label is None:
+        if self.label is None or self.n_classes is None:
             checks.classes(y, len(t), None)
             return F.silu(code)
         if y is None:
-            y = torch.full((len(t),), no_class(self), device=t.device)
-        checks.index(y, len(t), 0, no_class(self), "y")
+            y = torch.full((len(t),), no_class(self.n_classes), device=t.device)
+        checks.index(y, len(t), 0, no_class(self.n_classes), "y")
         return F.silu(code + self.label(y))
 
 
@@ -196,22 +195,9 @@ def class_count(network: nn.Module) -> int | None:
     return network.n_classes if isinstance(network, HasClasses) else None
 
 
-def no_class(network: nn.Module) -> int:
-    """O que diz "sem classe" no lugar da classe de um exemplo: o índice que vem depois do da última.
-
-    Raises:
-        ValueError: a rede não olha a classe.
-    """
-    n_classes = class_count(network)
-    if n_classes is None:
-        raise ValueError("network: esta rede não olha a classe; nela não há classe para esconder")
+def no_class(n_classes: int) -> int:
+    """O que diz "sem classe" no lugar da classe de um exemplo: o índice que vem depois do da última."""
     return n_classes
-
-
-def draw_labels(network: nn.Module, n: int, device: torch.device) -> Tensor | None:
-    """``n`` classes sorteadas (n,), todas com a mesma chance; ``None`` se a rede não olha a classe."""
-    n_classes = class_count(network)
-    return None if n_classes is None else torch.randint(n_classes, (n,), device=device)
 
 
 def drop_labels(network: nn.Module, batch: LabelledBatch, label_dropout: float) -> Tensor | None:
@@ -231,10 +217,11 @@ def drop_labels(network: nn.Module, batch: LabelledBatch, label_dropout: float) 
         Ho e Salimans (2022), *Classifier-free diffusion guidance*, algoritmo 1.
     """
     checks.number(label_dropout, "label_dropout", "[0, 1]")
-    if class_count(network) is None:
+    n_classes = class_count(network)
+    if n_classes is None:
         return None
     dropped = torch.rand(len(batch.x), device=batch.x.device) < label_dropout
-    return torch.where(dropped, no_class(network), batch.labels)
+    return torch.where(dropped, no_class(n_classes), batch.labels)
 
 
 def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance: float) -> Tensor:
@@ -256,12 +243,11 @@ def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance:
         Ho e Salimans (2022), *Classifier-free diffusion guidance*, equação 6.
     """
     checks.number(guidance, "guidance", "[0, inf)")
-    asked = y is not None or guidance > 0
-    checks.require(not asked or class_count(network) is not None, "y e guidance: esta rede não tem classes (n_classes)")
-    if not guidance:
+    n_classes = class_count(network)
+    checks.require(n_classes is not None or (y is None and guidance == 0), "y e guidance: esta rede não tem classes")
+    checks.require(y is not None or guidance == 0, "guidance: só guia quem sabe aonde ir; passe também y")
+    if y is None or n_classes is None or guidance == 0:
         return network(x, t, y)
-    if y is None:
-        raise ValueError("guidance: só guia quem sabe aonde ir; passe também y")
-    labels = torch.cat([y, torch.full_like(y, no_class(network))])
+    labels = torch.cat([y, torch.full_like(y, no_class(n_classes))])
     with_y, without_y = network(torch.cat([x, x]), t.repeat(2), labels).chunk(2)
     return (1 + guidance) * with_y - guidance * without_y

@@ -70,6 +70,10 @@ def at(index, n=16):
     return torch.full((n,), index)
 
 
+def noise(n):
+    return torch.randn(n, 1, 28, 28)
+
+
 # --- os planos de ruído ----------------------------------------------------------------------------------------------
 
 
@@ -238,7 +242,7 @@ def test_timesteps_go_from_pure_noise_to_the_clean_image(steps):
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
 @pytest.mark.parametrize("steps", [5, T])
 def test_samplers_with_an_oracle_end_in_the_clean_image(batch, step, steps):
-    torch.testing.assert_close(sample(oracle(batch.x), 16, steps=steps, step=step), batch.x, rtol=0, atol=1e-4)
+    torch.testing.assert_close(sample(oracle(batch.x), noise(16), steps=steps, step=step), batch.x, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
@@ -272,9 +276,9 @@ def test_ddim_keeps_the_noise_level(batch):
 def test_ddim_depends_only_on_the_starting_noise(model):
     x_T = torch.randn(3, 1, 28, 28)
     y = torch.tensor([1, 2, 3])
-    first, second = (sample(model, 3, steps=4, y=y, x_T=x_T) for _ in range(2))
+    first, second = (sample(model, x_T, steps=4, y=y) for _ in range(2))
     torch.testing.assert_close(first, second)
-    first, second = (sample(model, 3, steps=4, step=ddpm_step, y=y, x_T=x_T) for _ in range(2))
+    first, second = (sample(model, x_T, steps=4, step=ddpm_step, y=y) for _ in range(2))
     assert not torch.equal(first, second)
 
 
@@ -288,7 +292,7 @@ def test_chain_shows_every_state(model, batch):
     far = [(x - batch.x).abs().mean().item() for _, x, _ in seen]
     assert far == sorted(far, reverse=True)
     assert far[0] > 0.1
-    assert torch.equal(seen[-1][1], sample(oracle(batch.x), 16, steps=5, x_T=x_T))
+    assert torch.equal(seen[-1][1], sample(oracle(batch.x), x_T, steps=5))
     assert not any(x.requires_grad for _, x, _ in chain(model, x_T, steps=2))
     assert torch.is_grad_enabled()
 
@@ -356,7 +360,7 @@ def test_without_classes_trains_and_samples(batch):
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
     assert model.sample(3, steps=2).shape == (3, 1, 28, 28)
-    assert sample(model, 2, steps=2, step=ddpm_step).abs().max() <= 1
+    assert sample(model, noise(2), steps=2, step=ddpm_step).abs().max() <= 1
     with pytest.raises(ValueError, match="não tem classes"):
         model.sample(2, steps=2, y=torch.tensor([0, 1]))
     with pytest.raises(ValueError, match="não tem classes"):
@@ -424,7 +428,7 @@ def test_instants_of_another_kind(model, batch, t):
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
 def test_more_steps_than_the_chain_has(model, step, steps):
     with pytest.raises(ValueError, match=f"steps: veio .*; esperava um inteiro de 1 a {T}"):
-        sample(model, 2, steps=steps, step=step)
+        sample(model, noise(2), steps=steps, step=step)
 
 
 @pytest.mark.parametrize(
@@ -444,7 +448,9 @@ def test_more_steps_than_the_chain_has(model, step, steps):
         (lambda m, x: m.q_sample(x, at(1), x[:1]), "x_0 e eps: vieram formas"),
         (lambda m, x: m(x, at(1), at(11)), "esperava inteiros de 0 a 10"),
         (lambda m, x: m.sample(0), "n: veio 0; esperava um inteiro ≥ 1"),
-        (lambda m, x: sample(m, 2, x_T=x), "x_T"),
+        (lambda m, x: m.sample(2.5), "n: veio 2.5"),
+        (lambda m, x: sample(m, x[:, 0]), "esperava \\(B, 1, 28, 28\\)"),
+        (lambda m, x: sample(m, x, y=at(1, 3)), "esperava um tensor de inteiros de forma \\(16,\\)"),
         (lambda m, x: inpaint(m, x, torch.ones(1, 1, 28, 28)), "booleanos"),
         (
             lambda m, x: diffusion_objective(m, Batch(x, at(1)), label_dropout=2),

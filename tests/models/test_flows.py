@@ -194,7 +194,10 @@ def test_learns_a_ring():
         (lambda: RealNVP(n_couplings=0), "n_couplings: veio 0"),
         (lambda: RealNVP(hidden_dim=0), r"larguras das camadas: veio \(1, 0, 0, 2\)"),
         (lambda: Flow([], (2,)), "layers: não veio nada"),
-        (lambda: AffineCoupling([0, 0, 1, 2], nn.Linear(2, 4)), r"order: veio \[0, 0, 1, 2\]; esperava um número par"),
+        (
+            lambda: AffineCoupling([0, 0, 1, 2], nn.Linear(2, 4)),
+            r"order: veio \[0, 0, 1, 2\]; esperava cada número de 0 em diante, uma vez, um número par deles",
+        ),
         (lambda: AffineCoupling([1, 2], nn.Linear(1, 2)), "order: veio"),
         (lambda: AffineCoupling([0, 1, 2], nn.Linear(1, 2)), r"order: veio \[0, 1, 2\]"),
         (lambda: AffineCoupling([], nn.Linear(1, 2)), r"order: veio \[\]"),
