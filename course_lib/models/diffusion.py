@@ -25,7 +25,7 @@ def linear_schedule(steps: int) -> Tensor:
     Com outro número de passos as duas pontas são multiplicadas por 1.000 / steps, para que o ruído total não mude.
 
     Args:
-        steps: T, de 20 em diante: com menos, a última variância passaria de 1.
+        steps: T, de 21 em diante: com menos, a última variância chegaria a 1.
 
     Returns:
         (T,) em float64.
