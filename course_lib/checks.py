@@ -91,14 +91,19 @@ def integers(
         raise ValueError(f"{name}: veio {tuple(values) if listed else repr(values)}; esperava {wanted} ≥ {low}")
 
 
-def number(value: Any, name: str, interval: str = "(-inf, inf)", what: str = "um número") -> None:
+def number(
+    value: Any, name: str, interval: str = "(-inf, inf)", what: str = "um número", *, optional: bool = False
+) -> None:
     """Um número no intervalo, que se escreve como na matemática: ``"[0, 1)"`` tem o 0 e não o 1.
 
-    A mensagem o chama de ``what``: um desvio, uma probabilidade, com a unidade quando ela se confunde.
+    A mensagem o chama de ``what``: um desvio, uma probabilidade, com a unidade quando ela se confunde. Com
+    ``optional``, ``None`` também serve.
 
     Raises:
         ValueError: não é um número, ou está fora do intervalo.
     """
+    if optional and value is None:
+        return
     low, high = (float(end) for end in interval[1:-1].split(","))
     real = isinstance(value, Real) and not isinstance(value, bool)
     above = real and (value >= low if interval[0] == "[" else value > low)
@@ -162,6 +167,18 @@ def not_empty(values: Any, name: str) -> None:
         raise ValueError(f"{name}: não veio nada; esperava pelo menos um item")
 
 
+def permutation(values: Any, name: str, *, multiple: int = 1) -> None:
+    """Os números de 0 a n - 1, cada um uma vez, em qualquer ordem; n ≥ 1, múltiplo de ``multiple``.
+
+    Raises:
+        ValueError: falta algum, algum se repete, ou n é outro.
+    """
+    n = len(values)
+    if n == 0 or n % multiple or sorted(values) != list(range(n)):
+        kind = {1: "", 2: ", um número par deles"}.get(multiple, f", um múltiplo de {multiple} deles")
+        raise ValueError(f"{name}: veio {list(values)}; esperava cada número de 0 em diante, uma vez{kind}")
+
+
 # --- tensores ---------------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +217,17 @@ def shape(x: Any, name: str, *axes: Axis) -> None:
     fits = len(found) >= len(wanted) if open_ended else len(found) == len(wanted)
     if not (fits and all(isinstance(axis, str) or axis == size for axis, size in zip(wanted, found, strict=False))):
         raise ValueError(f"{name}: veio um tensor de forma {found}; esperava {_readable(axes)}")
+
+
+def typed(x: Any, name: str, expected: torch.dtype, *axes: Axis) -> None:
+    """Um tensor do tipo ``expected`` (:func:`dtype`) e destes eixos (:func:`shape`).
+
+    Raises:
+        TypeError: o tipo é outro.
+        ValueError: a forma é outra.
+    """
+    dtype(x, name, expected)
+    shape(x, name, *axes)
 
 
 def same_shape(x: Tensor, y: Tensor, names: str) -> None:

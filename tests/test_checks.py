@@ -98,6 +98,13 @@ def test_intervals_are_those_of_mathematics(interval, inside, outside, expected)
             checks.number(value, "x", interval)
 
 
+def test_a_number_may_be_missing():
+    checks.number(None, "std", "(0, 0.5]", optional=True)
+    for value, optional in [(None, False), (0.0, True), ("1", True)]:
+        with refuses("std: veio .*; esperava um número maior que 0 e menor ou igual a 0,5$"):
+            checks.number(value, "std", "(0, 0.5]", optional=optional)
+
+
 def test_a_number_may_have_a_better_name():
     with refuses("p: veio 2; esperava uma probabilidade maior ou igual a 0"):
         checks.number(2, "p", "[0, 1]", "uma probabilidade")
@@ -135,6 +142,15 @@ def test_how_many_items():
         checks.not_empty([], "layers")
 
 
+@pytest.mark.parametrize("values", [[], [0, 0], [1, 2], [0, 2], [0, 1, 2]])
+def test_a_permutation_has_each_number_once(values):
+    checks.permutation((1, 0, 3, 2), "order", multiple=2)
+    with refuses(r"order: veio \[.*\]; esperava cada número de 0 em diante, uma vez, um número par deles$"):
+        checks.permutation(values, "order", multiple=2)
+    if values == [0, 1, 2]:
+        checks.permutation(values, "order")
+
+
 def test_a_condition_without_a_check_of_its_own():
     checks.require(True, "não")
     with refuses("x e y: não combinam$"):
@@ -168,6 +184,15 @@ def test_shapes_have_fixed_free_and_open_axes():
         checks.shape(torch.zeros(4), "x", 3)
     with refuses(r"x: veio list; esperava um tensor de forma \(3,\)$", TypeError):
         checks.shape([1, 2, 3], "x", 3)
+
+
+def test_type_and_shape_at_once():
+    x = torch.zeros(3, 2)
+    checks.typed(x, "x", torch.float32, "B", 2)
+    with refuses(r"x: veio torch\.float64; esperava um tensor torch\.float32$", TypeError):
+        checks.typed(x.double(), "x", torch.float32, "B", 2)
+    with refuses(r"x: veio um tensor de forma \(3, 2\); esperava \(B, 4\)$"):
+        checks.typed(x, "x", torch.float32, "B", 4)
 
 
 def test_same_shape():

@@ -35,6 +35,12 @@ def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) 
     return nn.Sequential(*layers[:-1])
 
 
+def start_at_zero(layer: nn.Module) -> None:
+    """Zera os parâmetros da camada: a parte da rede que ela encerra começa sem efeito, e aprende a partir daí."""
+    for weights in layer.parameters():
+        nn.init.zeros_(weights)
+
+
 class _Tanh(torch.autograd.Function):
     # No PyTorch em CPU a sigmoide custa cerca de um sexto da tanh, e tanh(a) = 2 sigmoid(2a) - 1. As três contas em
     # volta dela são feitas no mesmo bloco de memória; por isso a derivada, 1 - y², precisa ser declarada aqui.

@@ -23,7 +23,7 @@ from course_lib.models.cyclegan import CycleGANStep, LinearDecay, PatchDiscrimin
 from course_lib.models.denoising import ConvDenoiser, denoising_objective
 from course_lib.models.diffusion import Diffusion, diffusion_objective
 from course_lib.models.flow_matching import FlowMatching, flow_matching_objective
-from course_lib.models.flows import ConvConditioner, MixtureCDF, RealNVP, flow_objective
+from course_lib.models.flows import flow_objective
 from course_lib.models.gan import (
     ConvDiscriminator,
     ConvGenerator,
@@ -33,7 +33,9 @@ from course_lib.models.gan import (
     hinge_discriminator_loss,
     linear_generator_loss,
 )
+from course_lib.models.image_flows import ConvConditioner, ImageFlow
 from course_lib.models.judge import JudgeNetwork, classification_objective
+from course_lib.models.mixture_flows import MixtureCDF
 from course_lib.models.stacked import stack_layers, unroll
 from course_lib.models.stylegan import StyleDiscriminator, StyleGANStep, StyleGenerator
 from course_lib.models.vae import VAE, bernoulli_objective, gaussian_objective
@@ -260,7 +262,7 @@ def _build_flow_matching(total_steps: int) -> ObjectiveStep:
 
 
 def _build_flows(total_steps: int) -> ObjectiveStep:
-    model = RealNVP.for_images()
+    model = ImageFlow()
     # As curvas de cada pixel andam a uma taxa cinco vezes maior: era preciso quando começavam longe do preto e do
     # branco; desde que começam sobre eles, a taxa comum não foi medida.
     curves = [p for layer in model.modules() if isinstance(layer, MixtureCDF) for p in layer.parameters()]

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, restyle
 from course_lib.models.denoising import gaussian_noise
-from course_lib.models.flows import bits_per_dim
+from course_lib.models.image_flows import bits_per_dim
 from course_lib.training.recipes import get_recipe
 from course_lib.weights.shipped import load_judge
 
