@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from course_lib import metrics
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam, one_cycle
 from course_lib.training import ObjectiveStep
 
 # Com a taxa alta cedo, unidades da ReLU do código morrem e o erro estaciona: a subida toma metade do treino, e
@@ -23,7 +23,7 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
     return ObjectiveStep(model, reconstruction_objective, optimizer, schedule)
 
 
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """Quanto a reconstrução se afasta da imagem."""
     error = metrics.reconstruction_error(exam.step.model, exam.test.images)
     return {"erro quadrático por imagem de teste": error}

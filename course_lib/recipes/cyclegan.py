@@ -11,7 +11,7 @@ from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, UnpairedBatches, restyle, split_domains
 from course_lib.metrics import Judge
 from course_lib.models.cyclegan import CycleGANStep, LinearDecay, PatchDiscriminator, ResnetGenerator
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam
 
 IMAGES_AT_ONCE = 500
 
@@ -62,7 +62,7 @@ def both_ways(step: CycleGANStep) -> dict[str, nn.Module]:
 
 
 @torch.no_grad()
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """Os pares que o treino nunca viu dizem quão certa é a tradução; o juiz, se o dígito sobreviveu a ela."""
     x, y = exam.test.images.to(runtime.device()), restyle(exam.test).images.to(runtime.device())
     fake_y, fake_x = _in_chunks(exam.step.gen_xy, x), _in_chunks(exam.step.gen_yx, y)

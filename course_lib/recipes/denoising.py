@@ -8,7 +8,7 @@ import torch
 
 from course_lib import metrics, runtime
 from course_lib.models.denoising import ConvDenoiser, denoising_objective, gaussian_noise
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam, one_cycle
 from course_lib.training import ObjectiveStep
 
 # O nível de ruído em que se mede quem tira ruído: desvio de meio pixel, com os pixels em [0, 1].
@@ -30,7 +30,7 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
 
 
 @torch.no_grad()
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """A razão sinal-ruído de pico antes e depois de passar pela rede."""
     x = exam.test.images.to(runtime.device())
     noisy = gaussian_noise(x.cpu(), PSNR_SIGMA, generator=torch.Generator().manual_seed(0)).to(x.device)

@@ -18,7 +18,7 @@ from course_lib.metrics import Judge
 from course_lib.training import EMA, History, fit
 from course_lib.training.checkpoint import stateful_parts
 
-Figures = dict[str, float]
+Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class Recipe:
     average: float | None = None
     prepare: Callable[..., Prepared] | None = None
     finish: Callable[[Any, Any], None] | None = None
-    measure: Callable[[Exam], Figures] | None = None
-    slow_measure: Callable[[Exam], Figures] | None = None
+    measure: Callable[[Exam], Measures] | None = None
+    slow_measure: Callable[[Exam], Measures] | None = None
 
     def build(self, total_steps: int) -> Any:
         """O passo, com redes e otimizadores novos, na CPU, e as agendas de um treino de ``total_steps`` passos."""

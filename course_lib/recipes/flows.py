@@ -6,7 +6,7 @@ import torch
 
 from course_lib import runtime
 from course_lib.models.flows import ConvConditioner, MixtureCDF, RealNVP, bits_per_dim, flow_objective
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, one_cycle
 from course_lib.training import ObjectiveStep
 
 # Bits por dimensão que se refazem em segundos; no fim do treino, o teste inteiro, com um sorteio do ruído e com K = 8.
@@ -33,17 +33,17 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
     return ObjectiveStep(model, flow_objective, optimizer, schedule, autocast=runtime.fast_dtype())
 
 
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """Bits por dimensão de parte do teste, com um sorteio do ruído."""
     return _bits(exam, BITS_IMAGES, 1)
 
 
-def slow_measure(exam: Exam) -> Figures:
+def slow_measure(exam: Exam) -> Measures:
     """Bits por dimensão do teste inteiro, com um sorteio do ruído e com vários."""
     return _bits(exam, len(exam.test), 1) | _bits(exam, len(exam.test), BITS_SAMPLES)
 
 
-def _bits(exam: Exam, images: int, n_samples: int) -> Figures:
+def _bits(exam: Exam, images: int, n_samples: int) -> Measures:
     x = exam.test.images[:images].to(runtime.device())
     bits = bits_per_dim(exam.step.model, x, n_samples=n_samples, seed=0)
     return {f"bits por dimensão de {len(x)} imagens de teste, K = {n_samples}": bits.mean().item()}

@@ -8,7 +8,7 @@ import torch
 
 from course_lib import runtime
 from course_lib.models.judge import JudgeNetwork, classification_objective
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam, one_cycle
 from course_lib.training import ObjectiveStep
 
 CONFIG = Config(
@@ -27,7 +27,7 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
 
 
 @torch.no_grad()
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """A fração dos dígitos de teste que ele lê certo."""
     model = exam.step.model
     right = sum((model(x).argmax(1) == y).sum().item() for x, y in exam.test.batches(500, shuffle=False))

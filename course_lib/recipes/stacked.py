@@ -10,7 +10,7 @@ import torch
 from course_lib import metrics, runtime
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
 from course_lib.models.stacked import stack_layers, unroll
-from course_lib.recipes.engine import Config, Exam, Figures, Prepared, Recipe, Scale, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Prepared, Recipe, Scale, one_cycle
 from course_lib.training import ObjectiveStep
 from course_lib.training.greedy import greedy_pretrain, layer_checkpoint
 
@@ -63,7 +63,7 @@ def pretrain(
     return Prepared(histories, files)
 
 
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """Quanto a reconstrução se afasta da imagem."""
     error = metrics.reconstruction_error(exam.step.model, exam.test.images)
     return {"erro quadrático por imagem de teste": error}

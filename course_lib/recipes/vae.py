@@ -6,7 +6,7 @@ from functools import partial
 
 from course_lib import metrics
 from course_lib.models.vae import VAE, gaussian_objective
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam, one_cycle
 from course_lib.training import ObjectiveStep
 
 CONFIG = Config(
@@ -24,7 +24,7 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
     return ObjectiveStep(model, objective, optimizer, schedule)
 
 
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """A ELBO e a sua KL."""
     terms = metrics.elbo_terms(exam.step.model, exam.test.images, seed=0)
     return {"KL no teste (nats)": terms["kl"], "ELBO gaussiana no teste (nats)": terms["elbo"]}

@@ -6,7 +6,7 @@ from functools import partial
 
 from course_lib import metrics, runtime
 from course_lib.models.vae import VAE, bernoulli_objective
-from course_lib.recipes.engine import Config, Exam, Figures, Recipe, Scale, adam, one_cycle
+from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, adam, one_cycle
 from course_lib.training import ObjectiveStep
 
 # A verossimilhança que se refaz em segundos: as primeiras imagens de teste, e menos amostras que as 1.000 de costume.
@@ -29,7 +29,7 @@ def make(config: Config, total_steps: int) -> ObjectiveStep:
     return ObjectiveStep(model, objective, optimizer, schedule, autocast=runtime.fast_dtype())
 
 
-def measure(exam: Exam) -> Figures:
+def measure(exam: Exam) -> Measures:
     """A ELBO no teste inteiro, e a verossimilhança de parte dele."""
     model = exam.step.model
     x = metrics.binarize(exam.test.images, seed=0)
@@ -42,7 +42,7 @@ def measure(exam: Exam) -> Figures:
     }
 
 
-def slow_measure(exam: Exam) -> Figures:
+def slow_measure(exam: Exam) -> Measures:
     """A verossimilhança do teste inteiro."""
     nll = metrics.vae_nll(exam.step.model, metrics.binarize(exam.test.images, seed=0), n_samples=1_000)
     return {"NLL no teste inteiro, binarização dinâmica, S = 1000 (nats)": nll}

@@ -1,4 +1,4 @@
-"""Treinamento: um só laço, passos explícitos, histórico, retomada, e a receita de cada família."""
+"""Treinamento: um só laço, passos explícitos, histórico e retomada."""
 
 from course_lib.training.ema import EMA
 from course_lib.training.fit import NonFiniteLossError, ObjectiveStep, fit
