@@ -142,7 +142,7 @@ def test_breach_is_seen(module, source):
         ("course_lib.runtime", "import os\nos.environ.get('CURSO_PERFIL')"),
         ("course_lib.models.vae", "from course_lib import runtime\nfrom course_lib.models.layers import mlp"),
         ("course_lib.models.vae", "from . import layers\nfrom .. import runtime"),
-        ("course_lib.training.recipes", "from course_lib.data import load_mnist\nimport os\nos.getpid()"),
+        ("course_lib.recipes.vae", "from course_lib.data import load_mnist\nimport os\nos.getpid()"),
         ("course_lib.viz.images", "import matplotlib.pyplot as plt\nfrom course_lib import metrics"),
         ("course_lib.metrics.report", "from course_lib.text import number"),
         ("course_lib.__main__", "from course_lib.cli import main"),

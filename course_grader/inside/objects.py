@@ -19,7 +19,15 @@ from torch import nn
 from .wire import Decoder, Encoder, WireError
 
 # De onde podem vir as classes e as funções que uma entrada cita: o que a caixa também tem instalado.
-LIBRARIES = ("torch", "course_lib.data", "course_lib.models", "course_lib.training", "math", "builtins")
+LIBRARIES = (
+    "torch",
+    "course_lib.data",
+    "course_lib.models",
+    "course_lib.training",
+    "course_lib.recipes",
+    "math",
+    "builtins",
+)
 
 _STANDARD = frozenset(nn.Module().__dict__) - {"training"}
 

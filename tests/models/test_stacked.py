@@ -18,8 +18,8 @@ from course_lib.models.stacked import (
     stack_layers,
     unroll,
 )
+from course_lib.recipes import get_recipe, train
 from course_lib.training.greedy import greedy_pretrain
-from course_lib.training.recipes import LAYER_EPOCHS, get_recipe, train
 
 SIZES = (784, 40, 20, 5)
 
@@ -113,7 +113,7 @@ def test_pretraining_resumes_from_the_layers_already_trained(digits, tmp_path):
 def test_the_recipe_starts_from_a_pretrained_stack(digits):
     dataset = digits.take(64)
     trained = train("stacked", profile="rapido", dataset=dataset, progress=False)
-    assert [len(history) for history in trained.pretraining] == [LAYER_EPOCHS] * 4
+    assert [len(history) for history in trained.pretraining] == [trained.recipe.config.training["layer_epochs"]] * 4
     assert len(trained.history) == 1
     recipe, batches = get_recipe("stacked"), digits.take(128).batches(32)
     step = recipe.build(1)
