@@ -15,7 +15,8 @@ from typing import Any
 from course_grader.inside.objects import InputEncoder
 from course_grader.inside.wire import WireError
 from course_lib import runtime
-from course_lib.exercises.question import Exercise, Mistake, Question, load_exercise
+from course_lib.exercises.answers import Mistake
+from course_lib.exercises.question import Exercise, Question, load_exercise
 
 # Sementes seguidas: um exercício que alterna casos pela paridade da semente, ou pelo resto por 3, mostra-os todos.
 HIDDEN_CASES = 6
@@ -96,7 +97,7 @@ class Assignment:
             again = _case(question, first.seed, first.message["seed"])
             runtime.require(
                 (again.message, again.blobs) == (first.message, first.blobs),
-                f"{question.name}: make_inputs deu entradas diferentes com a mesma semente; sorteie só a partir dela",
+                f"{question.name}: draw deu entradas diferentes com a mesma semente; sorteie só a partir dela",
             )
             _try_judge(question, first.seed)
         _ = self.public
@@ -117,7 +118,7 @@ def load_assignment(name: str, class_seed: int) -> Assignment:
     """
     if not name.endswith(".py"):
         exercise = load_exercise(name)
-        module = sys.modules[exercise.questions[0].judge.__module__]
+        module = sys.modules[type(exercise.questions[0]).__module__]
         return Assignment(exercise, inspect.getsource(module), class_seed)
     path = Path(name)
     try:
@@ -171,10 +172,10 @@ def _case(question: Question, seed: int, call_seed: int) -> Case:
     try:
         inputs = question.make_inputs(seed)
     except Exception as error:
-        raise ValueError(f"{question.name}: make_inputs parou com {type(error).__name__}: {error}") from None
+        raise ValueError(f"{question.name}: draw parou com {type(error).__name__}: {error}") from None
     runtime.require(
         isinstance(inputs, dict),
-        f"{question.name}: make_inputs devolveu {type(inputs).__name__}; esperava um dicionário com os argumentos da "
+        f"{question.name}: draw devolveu {type(inputs).__name__}; esperava um dicionário com os argumentos da "
         "função, na ordem",
     )
     encoder = InputEncoder()

@@ -17,9 +17,10 @@ from course_grader.result import Deadlines, QuestionResult, Result
 from course_grader.sandbox import Sandbox
 from course_grader.submission import SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
+from course_lib.exercises.answers import Mistake
 from course_lib.exercises.calls import Stumble
 from course_lib.exercises.hints import explain, explain_altered
-from course_lib.exercises.question import Mistake, Question
+from course_lib.exercises.question import Question
 
 # Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
 HURRY = 1.0

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from course_lib import runtime
+from course_lib.exercises.answers import Mistake
 from course_lib.exercises.calls import Stumble, altered, call
 from course_lib.exercises.hints import explain, explain_altered
-from course_lib.exercises.question import Exercise, Mistake, Question, load_exercise
+from course_lib.exercises.question import Exercise, Question, load_exercise
 
 
 class CheckFailed(Exception):

@@ -21,23 +21,29 @@ FAST = Deadlines(cell=10, call=10, total=60, grace=1)
 
 DEFINITION = """
 import torch
-from course_lib.exercises.question import Exercise, Mistake, Question, tensor_answer, close
+from course_lib.exercises.answers import Mistake, close, tensor_answer
+from course_lib.exercises.question import Exercise, Question
 
-def make_inputs(seed):
-    return {"x": torch.randn(3, generator=torch.Generator().manual_seed(seed))}
+class Double(Question):
+    name, function, points, start = "q1", "double", 3, "Multiplique."
+    public_seeds = (0, 1)
 
-def judge(inputs, answer):
-    value = tensor_answer(answer, (3,))
-    if (value > 100).any():
-        raise ZeroDivisionError
-    inputs["x"].mul_(2)  # um juiz descuidado
-    if not close(value, inputs["x"]):
-        raise Mistake("esperava o dobro.")
+    def draw(self, source):
+        return {"x": torch.randn(3, generator=source)}
 
-EXERCISE = Exercise("dobro", (
-    Question("q1", "double", 3, "Multiplique.", (0, 1), make_inputs, judge),
-    Question("q2", "twice", 1, "De novo.", (0,), make_inputs, judge),
-))
+    def judge(self, inputs, answer):
+        value = tensor_answer(answer, (3,))
+        if (value > 100).any():
+            raise ZeroDivisionError
+        inputs["x"].mul_(2)  # um juiz descuidado
+        if not close(value, inputs["x"]):
+            raise Mistake("esperava o dobro.")
+
+class Twice(Double):
+    name, function, points, start = "q2", "twice", 1, "De novo."
+    public_seeds = (0,)
+
+EXERCISE = Exercise("dobro", (Double(), Twice()))
 """
 
 

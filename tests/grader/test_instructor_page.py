@@ -68,7 +68,7 @@ def test_every_hint_of_the_example_is_reachable(exercise):
     """As dicas da página não são enfeite: cada uma tem um engano que a merece."""
     import numpy as np
 
-    from course_lib.exercises.question import Mistake
+    from course_lib.exercises.answers import Mistake
 
     questions = {question.name: question for question in define(exercise[0], "centrar.py", 0).exercise.questions}
     x = questions["q1"].make_inputs(5)["x"]
