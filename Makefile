@@ -30,8 +30,10 @@ livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	@# A cobertura mínima está em pyproject.toml.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
 
 ver: ## mostra no navegador o livro já construído
@@ -56,7 +58,7 @@ requisitos: $(READY) ## recompila requirements.txt a partir de pyproject.toml
 	@echo "requirements.txt recompilado; confira a diferença e rode make testes."
 
 limpar: ## apaga o livro construído e os arquivos temporários (o ambiente fica)
-	rm -rf _build .pytest_cache .ruff_cache *.egg-info
+	rm -rf _build .coverage .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 define CHECK_PYTHON

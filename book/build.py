@@ -223,7 +223,7 @@ def read_cell_error(log: Path) -> str:
     return found["error"] if found else text
 
 
-def explain_failure(root: Path, log: Path, report: Report) -> None:
+def explain_failure(log: Path, report: Report) -> None:
     """Diz em português por que o livro não saiu e onde está o relatório."""
     if report.failed:
         error = read_cell_error(log)
@@ -254,7 +254,7 @@ def build_book(root: Path) -> int:
     write_signature(kept, signature)
     report = run_book(root, log)
     if report.status:
-        explain_failure(root, log, report)
+        explain_failure(log, report)
         # O Sphinx daria por boas, da próxima vez, as páginas que só tiveram avisos.
         discard_pages(build)
         return report.status

@@ -66,7 +66,7 @@ def settle(page: Page) -> None:
 
 def book_pages(html: Path) -> list[Path]:
     """Páginas do livro construído, sem o redirecionamento da raiz."""
-    return [*sorted((html / "chapters").glob("*.html")), html / "search.html"]
+    return [*sorted((html / "chapters").rglob("*.html")), html / "search.html"]
 
 
 def take_screenshot(page: Page, path: Path) -> None:

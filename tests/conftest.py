@@ -38,7 +38,7 @@ def scope_of(nodeid: str) -> str:
     arquivo; um capítulo que roda sozinho e um cartão que se confere não dependem de nada.
     """
     file = nodeid.partition("::")[0]
-    if file in ("tests/test_book.py", "tests/test_browser.py"):
+    if file in ("tests/test_book.py", "tests/test_browser.py", "tests/test_reference.py"):
         return "livro"
     if file.startswith(("tests/grader/", "tests/exercises/")):
         return "corretor"

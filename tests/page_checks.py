@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Tag
 
@@ -13,6 +17,7 @@ navigation section download source file print fullscreen launch open issue repos
 light dark system settings show hide hidden cell code output outputs click expand collapse copy copied failed clipboard
 permalink last updated created using built with copyright note tip warning hint breadcrumb announcement version icon
 home please activate enable results matches query index indices close
+parameters arguments returns raises yields variables attributes bases alias docs references example examples
 """
 # "By" é do rodapé; em "CC BY" é o nome de uma licença.
 ENGLISH = re.compile(rf"\b({'|'.join(WORDS.split())}|link to|see also|(?<!CC )by)\b", re.IGNORECASE)
@@ -20,7 +25,7 @@ READ_ATTRIBUTES = ("aria-label", "title", "placeholder", "data-bs-title", "data-
 # Títulos escritos por nós (que podem citar nomes em inglês), o texto e as fórmulas (\top) não são interface.
 OURS = (
     "article p, article li, article dd, article pre, article table, article code, article .math, "
-    ".bd-links a, nav.page-toc a"
+    "article dt.sig .pre:not(.viewcode-link *), .bd-links a, nav.page-toc a"
 )
 OURS_TOO = ".prev-next-title, .logo__title, h1, h2, h3, h4, script, style"
 HASHED_NAME = re.compile(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif)$")
@@ -76,3 +81,27 @@ def is_only_reference(link: Tag) -> bool:
 def dead_widgets(soup: BeautifulSoup) -> list[str]:
     """Saídas de ipywidgets, que sem um kernel não funcionam (a célula pede a etiqueta ``remove-output``)."""
     return [tag.get("type") for tag in soup.find_all("script") if "jupyter.widget" in (tag.get("type") or "")]
+
+
+def documented_names(soup: BeautifulSoup) -> list[str]:
+    """O nome completo de cada entrada de uma página da biblioteca."""
+    return [tag["id"] for tag in soup.select("article dt.sig[id]")]
+
+
+def missing_or_repeated(documented: Iterable[str], expected: Iterable[str]) -> list[str]:
+    """Os nomes esperados que não aparecem exatamente uma vez."""
+    times = Counter(documented)
+    return [f"{name}: {times[name]} vez(es)" for name in sorted(set(expected)) if times[name] != 1]
+
+
+def dead_links(page: Path, parsed: Callable[[Path], BeautifulSoup]) -> list[str]:
+    """Os links do texto de ``page``, e dela para o resto do livro, que não levam a lugar algum."""
+    faults = []
+    for link in parsed(page).select("article a[href]"):
+        address, _, anchor = link["href"].partition("#")
+        if re.match(r"[a-z]+:", address):
+            continue
+        target = (page.parent / unquote(address)).resolve() if address else page
+        if not target.is_file() or (anchor and parsed(target).find(id=unquote(anchor)) is None):
+            faults.append(link["href"])
+    return faults

@@ -9,13 +9,33 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import bibliography, boxes, execution, interface, offline, search, translation
+from . import (
+    bibliography,
+    boxes,
+    chapter_links,
+    execution,
+    interface,
+    offline,
+    reference,
+    search,
+    translation,
+)
 
 __version__ = "1.0"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registra os módulos da extensão."""
-    for module in (execution, translation, interface, offline, boxes, search, bibliography):
+    for module in (
+        execution,
+        translation,
+        interface,
+        offline,
+        boxes,
+        search,
+        bibliography,
+        reference,
+        chapter_links,
+    ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
