@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from torch.utils.data import Subset
 from benchmarks import document
 from benchmarks.families import FAMILIES, Family
 from benchmarks.measure import interleaved, machine, peak_memory, record_products, seconds
-from course_lib import runtime
+from course_lib import console, runtime
 from course_lib.data import Batch, ImageDataset, load_mnist
 from course_lib.training import fit
 from course_lib.training.recipes import RECIPES, get_recipe
@@ -146,7 +145,7 @@ def recipe_quality(family: Family, train: ImageDataset, test: ImageDataset) -> t
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = console.Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--rapido", action="store_true", help="12.000 imagens e poucas rodadas; sem tempo até a qualidade"
     )

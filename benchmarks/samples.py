@@ -6,7 +6,6 @@ O resultado é o cartão ``course_lib/weights/samples.json``, que os capítulos 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.families import FAMILIES
 from benchmarks.measure import machine
-from course_lib import metrics, runtime
+from course_lib import console, metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.training import fit
 from course_lib.training.checkpoint import write_atomically
@@ -80,7 +79,7 @@ def save_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     models = shipped_models()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.samples", description=__doc__)
+    parser = console.Parser(prog="python -m benchmarks.samples", description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, metavar="N", help="amostras de cada modelo (padrão: 10000)")
     parser.add_argument("--so", nargs="+", choices=models, default=list(models), help="mede só estas famílias")
     parser.add_argument("--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento (padrão: 3)")

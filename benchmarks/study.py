@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import platform
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure import machine
-from course_lib import __version__, runtime
+from course_lib import __version__, console, runtime
 from course_lib.training.checkpoint import write_atomically
 
 
@@ -74,7 +73,7 @@ def run_variants(
 
 def command(name: str, description: str, card: Path, run: Callable[[Path, bool], Any]) -> int:
     """O programa de um estudo: lê as opções, chama ``run(saída, rápido)`` e devolve o código de saída."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser = console.Parser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=card, help=f"o cartão (padrão: {card})")
     parser.add_argument("--rapido", action="store_true", help="poucos passos, só para ver que roda; exige --saida")
     options = parser.parse_args()
