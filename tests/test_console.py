@@ -142,6 +142,13 @@ def test_an_interruption_has_its_own_code(capsys):
     assert "Interrompido" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("module", ["course_lib.console", "course_lib.__main__", "course_grader.__main__"])
+def test_what_guards_the_imports_loads_nothing_heavy(module):
+    heavy = "{'torch', 'numpy', 'matplotlib', 'tqdm'}"
+    program = f"import sys\nimport {module}\nraise SystemExit(bool({heavy} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
 def test_ctrl_c_during_the_imports_just_ends():
     program = (
         "import time\nfrom course_lib import console\n"
