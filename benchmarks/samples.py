@@ -6,9 +6,9 @@ O resultado é o estudo ``course_lib/studies/samples.json``, que os capítulos 0
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -93,10 +93,10 @@ def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, str]
     ]  # fmt: skip
 
 
-def read_options(models: dict[str, str]) -> argparse.Namespace:
+def read_options(models: dict[str, str]) -> Namespace:
     """As opções da linha de comando."""
     default = study_path("samples")
-    parser = argparse.ArgumentParser(prog=study_command("samples"), description=__doc__)
+    parser = console.Parser(prog=study_command("samples"), description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, metavar="N", help="amostras de cada modelo (padrão: 10000)")
     parser.add_argument("--so", nargs="+", choices=models, default=list(models), help="mede só estas famílias")
     parser.add_argument("--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento (padrão: 3)")
