@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.families import FAMILIES
 from benchmarks.measure import machine
-from course_lib import metrics, runtime
+from course_lib import console, metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.recipes import RECIPES, get_recipe
 from course_lib.studies import (
