@@ -136,6 +136,17 @@ def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) 
         raise ValueError(f"{names}: vieram {low!r} e {high!r}; esperava {order}")
 
 
+def numbers_each(values: Any, name: str, interval: str, *, length: int) -> None:
+    """``length`` números, todos no intervalo (veja :func:`number`).
+
+    Raises:
+        ValueError: há outro número deles, ou algum não serve.
+    """
+    count(values, name, length, "números")
+    for value in values:
+        number(value, name, interval)
+
+
 def one_of(value: Any, name: str, options: Collection[Any]) -> None:
     """Um valor da lista.
 
@@ -343,6 +354,29 @@ def classes(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
         return
     require(y is not None, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
     index(y, n, 0, n_classes - 1, name)
+
+
+def classes_or_none(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
+    """Nada, ou ``n`` índices de 0 a ``n_classes``, de que o último diz "sem classe"; numa rede sem classes, só nada.
+
+    Raises:
+        ValueError: ``y`` sobra, ou não é das classes.
+    """
+    if n_classes is None:
+        classes(y, n, None, name)
+    elif y is not None:
+        index(y, n, 0, n_classes, name)
+
+
+def guidance(w: Any, y: Tensor | None, n_classes: int | None) -> None:
+    """Um peso w ≥ 0 da guia sem classificador; maior que zero, só com as classes pedidas, e numa rede que as olha.
+
+    Raises:
+        ValueError: w é negativo, falta ``y``, ou a rede não olha a classe.
+    """
+    number(w, "guidance", "[0, inf)")
+    require(n_classes is not None or (y is None and w == 0), "y e guidance: esta rede não tem classes")
+    require(y is not None or w == 0, "guidance: só guia quem sabe aonde ir; passe também y")
 
 
 def times(t: Any, n: int, name: str = "t") -> None:

@@ -151,6 +151,14 @@ def test_a_permutation_has_each_number_once(values):
         checks.permutation(values, "order")
 
 
+def test_numbers_of_a_sequence():
+    checks.numbers_each([0.5, 1], "widths", "(0, inf)", length=2)
+    with refuses("widths: veio 1; esperava 2 números$"):
+        checks.numbers_each([0.5], "widths", "(0, inf)", length=2)
+    with refuses("widths: veio 0; esperava um número maior que 0$"):
+        checks.numbers_each([0.5, 0], "widths", "(0, inf)", length=2)
+
+
 def test_a_condition_without_a_check_of_its_own():
     checks.require(True, "não")
     with refuses("x e y: não combinam$"):
@@ -300,6 +308,29 @@ def test_classes_are_there_exactly_when_the_network_has_them():
         checks.classes(y, 2, None)
     with refuses("y: os valores vão de 0 a 9; esperava inteiros de 0 a 8$"):
         checks.classes(y, 2, 9)
+
+
+def test_a_class_may_be_hidden():
+    checks.classes_or_none(None, 2, None)
+    checks.classes_or_none(None, 2, 10)
+    checks.classes_or_none(torch.tensor([0, 10]), 2, 10)
+    with refuses("y: veio uma classe"):
+        checks.classes_or_none(torch.tensor([0, 1]), 2, None)
+    with refuses("y: os valores vão de 0 a 11; esperava inteiros de 0 a 10$"):
+        checks.classes_or_none(torch.tensor([0, 11]), 2, 10)
+
+
+def test_guidance_needs_somewhere_to_go():
+    y = torch.tensor([1])
+    for good in [(0.0, None, None), (0, None, 10), (0.0, y, 10), (2.5, y, 10)]:
+        checks.guidance(*good)
+    with refuses("guidance: veio -1; esperava um número maior ou igual a 0$"):
+        checks.guidance(-1, y, 10)
+    for bad in [(0.0, y, None), (1.0, None, None)]:
+        with refuses("y e guidance: esta rede não tem classes$"):
+            checks.guidance(*bad)
+    with refuses("guidance: só guia quem sabe aonde ir; passe também y$"):
+        checks.guidance(1.0, None, 10)
 
 
 def test_instants():

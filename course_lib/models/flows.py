@@ -257,8 +257,7 @@ class RealNVP(Flow):
     """
 
     def __init__(self, dim: int = 2, *, n_couplings: int = 8, hidden_dim: int = 64) -> None:
-        checks.integer(dim, "dim", low=2, multiple=2)
-        checks.integer(n_couplings, "n_couplings")
+        checks.sizes(dim=dim, n_couplings=n_couplings)
         half = dim // 2
         first, second = list(range(half)), list(range(half, dim))
         layers = []

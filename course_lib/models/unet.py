@@ -157,6 +157,7 @@ class UNet(nn.Module):
         """
         checks.images(x, in_range=False)
         checks.times(t, len(x))
+        checks.classes_or_none(y, len(x), self.n_classes)
         context = self._context(t, y)  # (B, context_dim)
         h_wide = self.down_wide(self.stem(x), context)  # (B, wide, 14, 14)
         h_deep = self.down_deep(self.downsample(h_wide), context)  # (B, deep, 7, 7)
@@ -168,11 +169,9 @@ class UNet(nn.Module):
     def _context(self, t: Tensor, y: Tensor | None) -> Tensor:
         code = self.time(time_embedding(t, self.time_dim).to(next(self.parameters()).dtype))
         if self.label is None or self.n_classes is None:
-            checks.classes(y, len(t), None)
             return F.silu(code)
         if y is None:
             y = torch.full((len(t),), no_class(self.n_classes), device=t.device)
-        checks.index(y, len(t), 0, no_class(self.n_classes), "y")
         return F.silu(code + self.label(y))
 
 
@@ -242,10 +241,8 @@ def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance:
     Referência:
         Ho e Salimans (2022), *Classifier-free diffusion guidance*, equação 6.
     """
-    checks.number(guidance, "guidance", "[0, inf)")
     n_classes = class_count(network)
-    checks.require(n_classes is not None or (y is None and guidance == 0), "y e guidance: esta rede não tem classes")
-    checks.require(y is not None or guidance == 0, "guidance: só guia quem sabe aonde ir; passe também y")
+    checks.guidance(guidance, y, n_classes)
     if y is None or n_classes is None or guidance == 0:
         return network(x, t, y)
     labels = torch.cat([y, torch.full_like(y, no_class(n_classes))])

@@ -190,7 +190,8 @@ def test_learns_a_ring():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: RealNVP(3), "dim: veio 3; esperava um inteiro par ≥ 2"),
+        (lambda: RealNVP(3), r"order: veio \[0, 1, 2\]; esperava .* um número par deles"),
+        (lambda: RealNVP(0), "dim: veio 0"),
         (lambda: RealNVP(n_couplings=0), "n_couplings: veio 0"),
         (lambda: RealNVP(hidden_dim=0), r"larguras das camadas: veio \(1, 0, 0, 2\)"),
         (lambda: Flow([], (2,)), "layers: não veio nada"),

@@ -84,7 +84,7 @@ def test_mixture_coupling_models_two_peaks_where_an_affine_one_cannot():
         (lambda: MixtureCDF((2,), ()), "centers: não veio nada"),
         (lambda: MixtureCDF((2,), (0.0, 1.0), 0.0), r"widths: veio 0\.0; esperava um número maior que 0"),
         (lambda: MixtureCDF((2,), (0.0, 1.0), (1.0, -1.0)), r"widths: veio -1\.0"),
-        (lambda: MixtureCDF((2,), (0.0, 1.0), (1.0,)), "widths: veio 1; esperava 2 larguras, uma por centro"),
+        (lambda: MixtureCDF((2,), (0.0, 1.0), (1.0,)), "widths: veio 1; esperava 2 números"),
     ],
 )
 def test_bad_configuration(build, message):
