@@ -109,7 +109,7 @@ def _only_checks(body: list[ast.stmt], checkers: set[str]) -> bool:
     return all(_is_check(statement, checkers) for statement in body)
 
 
-def _is_check(node: ast.AST, checkers: set[str]) -> bool:
+def _is_check(node: ast.stmt, checkers: set[str]) -> bool:
     match node:
         case ast.Raise():
             return True
@@ -135,7 +135,9 @@ def _is_checker(function: ast.expr, checkers: set[str]) -> bool:
 
 def _check_lines(node: ast.AST, checkers: set[str]) -> Iterator[int]:
     for child in ast.iter_child_nodes(node):
-        if _is_check(child, checkers) or (isinstance(child, ast.Call) and _is_checker(child.func, checkers)):
+        statement = isinstance(child, ast.stmt) and _is_check(child, checkers)
+        if statement or (isinstance(child, ast.Call) and _is_checker(child.func, checkers)):
+            assert isinstance(child, ast.stmt | ast.expr)
             yield from _span(child)
         else:
             yield from _check_lines(child, checkers)

@@ -1,4 +1,4 @@
-"""Perfil, dispositivo, pastas, sementes e conferências de ``course_lib.runtime``."""
+"""Perfil, dispositivo, pastas e sementes de ``course_lib.runtime``."""
 
 from __future__ import annotations
 
@@ -114,51 +114,6 @@ def test_notice_is_written_once_for_each_text(capsys):
 
 def test_not_in_a_notebook_here():
     assert runtime.in_notebook() is False
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "came"),
-    [
-        (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), TypeError, "torch.uint8"),
-        (np.zeros((2, 1, 28, 28), dtype=np.float32), TypeError, "ndarray"),
-        (None, TypeError, "NoneType"),
-        (torch.zeros(2, 784), ValueError, r"\(2, 784\)"),
-        (torch.zeros(28, 28), ValueError, r"\(28, 28\)"),
-        (torch.zeros(2, 28, 28), ValueError, r"\(2, 28, 28\)"),
-        (torch.zeros(2, 28, 28, 1), ValueError, r"\(2, 28, 28, 1\)"),
-        (torch.zeros(()), ValueError, r"\(\)"),
-    ],
-)
-def test_require_images_says_what_came_and_what_was_expected(value, error, came):
-    with pytest.raises(error, match=f"fotos: veio .*{came}.*; esperava"):
-        runtime.require_images(value, "fotos")
-
-
-def test_require_images_accepts_images_and_other_shapes_when_told():
-    runtime.require_images(torch.zeros(0, 1, 28, 28))
-    runtime.require_images(torch.zeros(2, 1, 28, 28, dtype=torch.float64))
-    runtime.require_images(torch.zeros(2, 3, 32, 32), shape=(3, 32, 32))
-    with pytest.raises(ValueError, match=r"esperava \(B, 3, 32, 32\)"):
-        runtime.require_images(torch.zeros(2, 1, 28, 28), shape=(3, 32, 32))
-
-
-@pytest.mark.parametrize("scale", [255.0, float("nan"), float("inf")])
-def test_images_out_of_range_are_refused_with_the_remedy(scale):
-    x = torch.full((2, 1, 28, 28), scale)
-    with pytest.raises(ValueError, match=r"imagem: os valores vão de .* esperava números finitos em \[-1, 1\]"):
-        runtime.require_images(x, "imagem")
-    runtime.require_images(x, in_range=False)
-    with runtime.trusted_ranges():
-        runtime.require_images(x)
-    with pytest.raises(ValueError, match="os valores vão de"):
-        runtime.require_images(x)
-
-
-def test_trusted_ranges_end_even_when_the_block_fails():
-    with pytest.raises(KeyError), runtime.trusted_ranges():
-        raise KeyError
-    with pytest.raises(ValueError, match="os valores vão de"):
-        runtime.require_images(torch.full((1, 1, 28, 28), 2.0))
 
 
 def test_derived_seeds_separate_uses_and_epochs():

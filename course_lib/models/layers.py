@@ -1,4 +1,4 @@
-"""O que duas famílias usam: a rede densa e as conferências de forma."""
+"""O que duas famílias usam: a rede densa, as imagens em fila, a classe, os sorteios, a precisão, as redes paradas."""
 
 from __future__ import annotations
 
@@ -63,22 +63,6 @@ class _Tanh(torch.autograd.Function):
 def fast_tanh(a: Tensor) -> Tensor:
     """``torch.tanh``, a menos de arredondamento (1e-7), e mais rápida na CPU; é a saída das redes que fazem imagens."""
     return _Tanh.apply(a) if a.is_cpu else torch.tanh(a)
-
-
-tanh = fast_tanh
-
-
-def require_dtype(value: Tensor, layer: nn.Module, name: str = "x") -> None:
-    checks.dtype_of(value, layer, name)
-
-
-def require_latent(z: Tensor, latent_dim: int, name: str = "z") -> None:
-    checks.floating(z, name)
-    checks.shape(z, name, "B", latent_dim)
-
-
-def require_count(n: int, name: str = "n") -> None:
-    checks.integer(n, name)
 
 
 def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
