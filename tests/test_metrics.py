@@ -186,8 +186,9 @@ def test_measures_do_not_disturb_the_global_generator(digits):
         (lambda x: metrics.vae_nll(VAE(), x), "binários"),
         (lambda x: metrics.vae_nll(VAE(), x, likelihood="poisson"), "bernoulli"),
         (lambda x: metrics.vae_nll(VAE(), metrics.binarize(x), n_samples=0), "n_samples"),
+        (lambda x: metrics.elbo_terms(VAE(), x, n_samples=0), "n_samples"),
         (lambda x: metrics.elbo_terms(VAE(), x, variance=0.0), "variance"),
-        (lambda x: metrics.elbo_terms(VAE(n_classes=10), x), "y: faltou a classe"),
+        (lambda x: metrics.elbo_terms(VAE(n_classes=10), x), "y: falta a classe"),
     ],
 )
 def test_bad_input_is_refused_in_portuguese(digits, call, message):
