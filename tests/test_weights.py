@@ -182,7 +182,10 @@ def test_weights_of_another_configuration_are_refused(monkeypatch, name, part, a
     ("networks_in_card", "message"),
     [
         ({"model": {"latent_dim": 20, "hidden_dims": [400]}}, r"model\.n_classes: veio nada, esperava None"),
-        ({"model": {"latent_dim": 20, "hidden_dims": [400], "n_classes": None, "beta": 4}}, r"model\.beta: veio 4, esp"),
+        (
+            {"model": {"latent_dim": 20, "hidden_dims": [400], "n_classes": None, "beta": 4}},
+            r"model\.beta: veio 4, esp",
+        ),
         ({}, r"model\.latent_dim: veio nada, esperava 20"),
     ],
 )
