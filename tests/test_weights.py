@@ -140,7 +140,7 @@ def test_card_holds_what_the_course_promises(saved):
     assert card.profile == "rapido"
     assert card.seconds > 0
     assert card.dataset.shape == [1, 28, 28]
-    assert card.config.networks["model"] == {"latent_dim": 20, "hidden_dims": [400], "n_classes": 0}
+    assert card.config.networks["model"] == {"latent_dim": 20, "hidden_dims": [400], "n_classes": None}
     assert card.config.training["batch_size"] == RECIPES["vae"].batch_size
     assert card.config.training["epochs"] == RECIPES["vae"].scales["rapido"].epochs
     assert card.config.training["lr"] == RECIPES["vae"].config.training["lr"]
@@ -181,8 +181,11 @@ def test_weights_of_another_configuration_are_refused(monkeypatch, name, part, a
 @pytest.mark.parametrize(
     ("networks_in_card", "message"),
     [
-        ({"model": {"latent_dim": 20, "hidden_dims": [400]}}, r"model\.n_classes: veio nada, esperava 0"),
-        ({"model": {"latent_dim": 20, "hidden_dims": [400], "n_classes": 0, "beta": 4}}, r"model\.beta: veio 4, esp"),
+        ({"model": {"latent_dim": 20, "hidden_dims": [400]}}, r"model\.n_classes: veio nada, esperava None"),
+        (
+            {"model": {"latent_dim": 20, "hidden_dims": [400], "n_classes": None, "beta": 4}},
+            r"model\.beta: veio 4, esp",
+        ),
         ({}, r"model\.latent_dim: veio nada, esperava 20"),
     ],
 )

@@ -10,7 +10,7 @@ from course_lib.recipes.engine import Config, Exam, Measures, Recipe, Scale, ada
 from course_lib.training import ObjectiveStep
 
 CONFIG = Config(
-    networks={"model": {"latent_dim": 20, "hidden_dims": (400,), "n_classes": 0}},
+    networks={"model": {"latent_dim": 20, "hidden_dims": (400,), "n_classes": None}},
     training={"lr": 4e-3, "betas": (0.9, 0.999), "pct_start": 0.3, "variance": 5.0, "beta": 1.0},
 )
 

@@ -15,7 +15,7 @@ NLL_SAMPLES = 200
 
 # Os pixels são sorteados de novo a cada lote: 60.000 imagens viram um conjunto sem fim, e a rede demora a decorar.
 CONFIG = Config(
-    networks={"model": {"latent_dim": 50, "hidden_dims": (500, 500), "n_classes": 0}},
+    networks={"model": {"latent_dim": 50, "hidden_dims": (500, 500), "n_classes": None}},
     training={"lr": 2e-3, "betas": (0.9, 0.999), "pct_start": 0.1, "beta": 1.0, "binarize": True},
 )
 
