@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +14,10 @@ from torch.utils.data import Subset
 from benchmarks import document
 from benchmarks.families import FAMILIES, Family
 from benchmarks.measure import interleaved, machine, peak_memory, record_products, seconds
-from course_lib import runtime
+from course_lib import console, runtime
 from course_lib.data import Batch, ImageDataset, load_mnist
+from course_lib.recipes import RECIPES, get_recipe
 from course_lib.training import fit
-from course_lib.training.recipes import RECIPES, get_recipe
 
 PRODUCTS_GOAL = (0.65, 0.80)
 QUALITY_GOAL = (15.0, 30.0)
@@ -72,12 +72,11 @@ def measure_step(name: str, step: Callable, batch: Batch, rounds: int) -> tuple[
     step(batch)  # a primeira vez aloca os estados do otimizador
     products = record_products(lambda: step(batch))
     say(f"{name}: passo e produtos, {rounds} rodadas")
-    with runtime.trusted_ranges():  # como no laço, depois do primeiro lote
-        times = interleaved(
-            {"step": lambda: step(batch), "products": lambda: [run() for run in products]},
-            rounds=rounds,
-            calls=max(1, 100 // len(products)),
-        )
+    times = interleaved(
+        {"step": lambda: step(batch), "products": lambda: [run() for run in products]},
+        rounds=rounds,
+        calls=max(1, 100 // len(products)),
+    )
     return min(times["step"]), min(times["products"])
 
 
@@ -92,9 +91,11 @@ def measure_sampling(name: str, sampler: Any) -> tuple[float, float]:
 
 
 def every_family(train: ImageDataset, rounds: int) -> list[list[str]]:
-    """Uma linha por receita do curso: o passo e a amostra, cada um ao lado dos seus produtos."""
+    """Uma linha por receita do curso que treina com o MNIST: o passo e a amostra, cada um ao lado dos seus produtos."""
     rows = []
     for name, recipe in RECIPES.items():
+        if recipe.data is not ImageDataset:
+            continue
         with runtime.isolated_seed(SEED):
             step = recipe.build(1_000_000)
         batch = next(iter(recipe.batches(train, recipe.batch_size, seed=SEED)))
@@ -145,16 +146,75 @@ def recipe_quality(family: Family, train: ImageDataset, test: ImageDataset) -> t
     return quality.measure(trained["step"].model, trained["history"].last["loss"], test), elapsed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+def epoch_rows(families: list[Family], epoch_seconds: dict[str, tuple[float, float]]) -> list[list[str]]:
+    """As linhas da tabela (a)."""
+    rows = []
+    for family in families:
+        theirs, ours = epoch_seconds[family.name]
+        ratio, (asked, wanted) = theirs / ours, family.epoch_goal
+        times = [f"{theirs:.2f} s", f"{ours:.2f} s", f"{ratio:.1f}×"]
+        rows.append([family.name, *times, f"{asked}× [{wanted}×]", verdict(ratio, family.epoch_goal)])
+    return rows
+
+
+def step_rows(families: list[Family], train: ImageDataset, rounds: int) -> list[list[str]]:
+    """As linhas da tabela (b)."""
+    rows = []
+    goal = "{:.0%} [{:.0%}]".format(*PRODUCTS_GOAL)
+    for family in families:
+        with runtime.isolated_seed(SEED):
+            step = family.library()
+        batch = next(iter(train.batches(document.BATCH_SIZE, seed=SEED)))
+        whole, products = measure_step(family.name, step, batch, rounds)
+        share = products / whole
+        times = [f"{whole * 1e3:.2f} ms", f"{products * 1e3:.2f} ms", f"{share:.0%}"]
+        rows.append([family.name, *times, goal, verdict(share, PRODUCTS_GOAL)])
+    return rows
+
+
+def quality_row(family: Family, train: ImageDataset, test: ImageDataset, loader: Any, epoch: float) -> list[str]:
+    """Uma linha da tabela (c); ``epoch`` são os segundos de uma época do documento."""
+    reference, elapsed = document_quality(family, train, test, loader)
+    how = "medido" if elapsed is not None else f"{document.EPOCHS} × época"
+    elapsed = elapsed or document.EPOCHS * epoch
+    reached, ours = recipe_quality(family, train, test)
+    goal = "{:.0f}× [{:.0f}×]".format(*QUALITY_GOAL)
+    result = verdict(elapsed / ours, QUALITY_GOAL) if reached <= reference else "✘ não chegou à qualidade"
+    times = [f"{elapsed:.0f} s ({how})", f"{ours:.1f} s", f"{elapsed / ours:.1f}×"]
+    return [f"{family.name}: {family.quality.label}", f"{reference:.4f}", f"{reached:.4f}", *times, goal, result]
+
+
+def read_options() -> Namespace:
+    """As opções da linha de comando."""
+    parser = console.Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--rapido", action="store_true", help="12.000 imagens e poucas rodadas; sem tempo até a qualidade"
     )
     parser.add_argument("--completo", action="store_true", help="roda mesmo as 20 épocas do documento (minutos a mais)")
     parser.add_argument("--so", choices=[family.name for family in FAMILIES], help="mede uma família só")
-    options = parser.parse_args()
-    families = [family for family in FAMILIES if options.so in (None, family.name)]
+    return parser.parse_args()
 
+
+def print_quality(
+    families: list[Family],
+    train: ImageDataset,
+    test: ImageDataset,
+    loader: Any,
+    epoch_seconds: dict[str, tuple[float, float]],
+) -> None:
+    """A tabela (c)."""
+    rows = [
+        quality_row(family, train, test, loader, epoch_seconds[family.name][0])
+        for family in families
+        if family.quality is not None
+    ]
+    header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
+    table(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
+
+
+def main() -> None:
+    options = read_options()
+    families = [family for family in FAMILIES if options.so in (None, family.name)]
     print(machine())
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print(f"⚠ A máquina está ocupada (carga {os.getloadavg()[0]:.1f}): os tempos abaixo oscilam.")
@@ -164,64 +224,18 @@ def main() -> None:
     print(f"{train.name}, {len(train):,} imagens por época".replace(",", "."))
 
     rounds = 1 if options.rapido else 3
-    epoch_seconds, rows = {}, []
-    for family in families:
-        theirs, ours = epoch_seconds[family.name] = measure_epochs(family, documents, train, rounds)
-        asked, wanted = family.epoch_goal
-        verdict_text = verdict(theirs / ours, family.epoch_goal)
-        rows.append(
-            [
-                family.name,
-                f"{theirs:.2f} s",
-                f"{ours:.2f} s",
-                f"{theirs / ours:.1f}×",
-                f"{asked}× [{wanted}×]",
-                verdict_text,
-            ]
-        )
+    epoch_seconds = {family.name: measure_epochs(family, documents, train, rounds) for family in families}
     header = ["(a) uma época", "documento", "biblioteca", "razão", "meta", ""]
-    table(f"Uma época, a menor de {rounds} do documento e de {2 * rounds} da biblioteca", header, rows)
+    title = f"Uma época, a menor de {rounds} do documento e de {2 * rounds} da biblioteca"
+    table(title, header, epoch_rows(families, epoch_seconds))
 
-    rows = []
-    for family in families:
-        with runtime.isolated_seed(SEED):
-            step = family.library()
-        batch = next(iter(train.batches(document.BATCH_SIZE, seed=SEED)))
-        whole, products = measure_step(family.name, step, batch, rounds=10 if options.rapido else 60)
-        share = products / whole
-        goal = "{:.0%} [{:.0%}]".format(*PRODUCTS_GOAL)
-        rows.append(
-            [
-                family.name,
-                f"{whole * 1e3:.2f} ms",
-                f"{products * 1e3:.2f} ms",
-                f"{share:.0%}",
-                goal,
-                verdict(share, PRODUCTS_GOAL),
-            ]
-        )
     header = ["(b) um passo", "passo", "só os produtos", "produtos/passo", "meta", ""]
-    table("Quanto do passo são os produtos de matrizes (o menor tempo de cada um, em rodadas alternadas)", header, rows)
+    title = "Quanto do passo são os produtos de matrizes (o menor tempo de cada um, em rodadas alternadas)"
+    table(title, header, step_rows(families, train, rounds=10 if options.rapido else 60))
 
     if not options.rapido:
-        rows = []
-        for family in families:
-            if family.quality is None:
-                continue
-            loader = document.loader(documents) if options.completo else None
-            reference, elapsed = document_quality(family, train, test, loader)
-            how = "medido" if elapsed is not None else f"{document.EPOCHS} × época"
-            elapsed = elapsed or document.EPOCHS * epoch_seconds[family.name][0]
-            reached, ours = recipe_quality(family, train, test)
-            goal = "{:.0f}× [{:.0f}×]".format(*QUALITY_GOAL)
-            result = verdict(elapsed / ours, QUALITY_GOAL) if reached <= reference else "✘ não chegou à qualidade"
-            times = [f"{elapsed:.0f} s ({how})", f"{ours:.1f} s", f"{elapsed / ours:.1f}×"]
-            rows.append(
-                [f"{family.name}: {family.quality.label}", f"{reference:.4f}", f"{reached:.4f}", *times, goal, result]
-            )
-        header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
-        table(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
-
+        loader = document.loader(documents) if options.completo else None
+        print_quality(families, train, test, loader, epoch_seconds)
     peak = peak_memory()
     if peak is not None:
         print(f"\nMemória residente máxima até aqui: {peak:.2f} GB (limite {MEMORY_LIMIT_GB:.0f} GB)")

@@ -1,14 +1,13 @@
 """O que cada parte da CycleGAN faz: a receita do curso, inteira e sem uma das suas partes, no mesmo número de passos.
 
 ``python -m benchmarks.cyclegan`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que faltam.
-O resultado é o cartão ``course_lib/weights/cyclegan_ablations.json``, que o capítulo 06_cyclegan mostra em tabela.
+O resultado é o estudo ``course_lib/studies/cyclegan.json``, que o capítulo 06_cyclegan mostra em tabela.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +16,10 @@ from benchmarks.study import command, run_variants
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, hollow, load_mnist, split_domains
 from course_lib.models.cyclegan import CycleGANStep, ImagePool
+from course_lib.recipes import get_recipe
+from course_lib.studies import Study
 from course_lib.training import fit
-from course_lib.training.recipes import get_recipe
-from course_lib.weights import SHIPPED, load_judge, load_shipped
-
-CARD = SHIPPED / "cyclegan_ablations.json"
+from course_lib.weights import load_judge, load_shipped
 
 # O que falta em cada variante; o resto é a receita.
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -110,26 +108,25 @@ def _in_chunks(network: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([network(chunk) for chunk in images.split(250)])
 
 
-def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> dict[str, Any]:
-    """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
+def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> Study:
+    """Faz os treinamentos que faltam no estudo em ``path``, gravando-o depois de cada um, e o devolve."""
     judge, reader, weights = None, None, ""
     if test.is_mnist:
         shipped, shipped_card = load_shipped("cyclegan")
-        judge, reader, weights = load_judge(test), shipped.gen_yx, shipped_card["sha256"]
+        judge, reader, weights = load_judge(test), shipped.gen_yx, shipped_card.sha256
     test = test.take(config.test_images)
     header = {
-        "comando": "python -m benchmarks.cyclegan",
-        "configuracao": asdict(config),
-        "passos": config.images // 2 // get_recipe("cyclegan").batch_size,
-        "dados": {"treino": train.name, "teste": test.name},
-        "leitor": weights,
+        "config": asdict(config),
+        "steps": config.images // 2 // get_recipe("cyclegan").batch_size,
+        "data": {"train": train.name, "test": test.name},
+        "reader": weights,
     }
 
     def train_and_measure(variant: str, seed: int) -> tuple[dict[str, float], float]:
         step, seconds = train_variant(config, train, variant, seed)
         return measure(step, test, judge, reader), seconds
 
-    return run_variants(path, header, config.seeds, VARIANTS, train_and_measure)
+    return run_variants("cyclegan", path, header, config.seeds, VARIANTS, train_and_measure)
 
 
 def main(path: Path, quick: bool) -> None:
@@ -139,4 +136,4 @@ def main(path: Path, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(command("cyclegan", __doc__, CARD, main))
+    raise SystemExit(command("cyclegan", __doc__, main))

@@ -80,7 +80,7 @@ FAMILIES = (
             "MSE de teste, pixels em [-1, 1]",
             recipe_epochs=4,
             # reconstruction_error soma os 784 pixels em [0, 1]: a soma de lá é 784 / 4 vezes a média daqui.
-            measure=lambda reconstruct, loss, test: metrics.reconstruction_error(reconstruct, test.images) / 196,
+            measure=lambda reconstruct, _loss, test: metrics.reconstruction_error(reconstruct, test.images) / 196,
         ),
     ),
     Family(
@@ -88,7 +88,7 @@ FAMILIES = (
         DocumentVAE,
         _vae,
         epoch_goal=(3.5, 4.5),
-        quality=Quality("perda média da última época", recipe_epochs=4, measure=lambda reconstruct, loss, test: loss),
+        quality=Quality("perda média da última época", recipe_epochs=4, measure=lambda _reconstruct, loss, _test: loss),
     ),
     Family("gan", DocumentGAN, _gan, epoch_goal=(3.5, 4.5)),
 )

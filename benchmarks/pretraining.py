@@ -1,7 +1,7 @@
 """Com e sem pré-treino: a mesma rede, com todos os rótulos e com 1.000, três sementes de cada.
 
 ``python -m benchmarks.pretraining`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que
-faltam. O resultado é o cartão ``course_lib/weights/pretraining.json``, que o capítulo 02_variantes mostra em tabela.
+faltam. O resultado é o estudo ``course_lib/studies/pretraining.json``, que o capítulo 02_variantes mostra em tabela.
 """
 
 from __future__ import annotations
@@ -10,24 +10,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from benchmarks.study import add_run, command, load_card
+from benchmarks.study import add_run, command, resume
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.models.denoising import masking_noise
 from course_lib.models.judge import classification_objective
 from course_lib.models.stacked import StackClassifier, StackLayer, stack_layers
+from course_lib.studies import Study
 from course_lib.training import ObjectiveStep, fit
 from course_lib.training.checkpoint import write_atomically
 from course_lib.training.greedy import greedy_pretrain
-from course_lib.weights import SHIPPED
-
-CARD = SHIPPED / "pretraining.json"
 
 
 @dataclass(frozen=True)
@@ -130,16 +127,15 @@ def error_percent(model: nn.Module, test: ImageDataset) -> float:
     return 100 * wrong / len(test)
 
 
-def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cache: Path) -> dict[str, Any]:
-    """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
+def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cache: Path) -> Study:
+    """Faz os treinamentos que faltam no estudo em ``path``, gravando-o depois de cada um, e o devolve."""
     header = {
-        "comando": "python -m benchmarks.pretraining",
-        "configuracao": asdict(config),
-        "dados": {"treino": train.name, "imagens": len(train), "teste": test.name},
-        "parametros": metrics.parameter_count(StackClassifier(config.sizes)),
+        "config": asdict(config),
+        "data": {"train": train.name, "images": len(train), "test": test.name},
+        "parameters": metrics.parameter_count(StackClassifier(config.sizes)),
     }
-    card = load_card(path, header)
-    done = {(one["semente"], one["rotulos"], one["pre_treino"]) for one in card["treinamentos"]}
+    study = resume("pretraining", path, header)
+    done = {(one["seed"], one["labels"], one["pretrained"]) for one in study.runs}
     for seed in config.seeds:
         for n_labels in config.labels:
             for pretrained in (True, False):
@@ -148,17 +144,17 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cac
                 layers, before = pretrained_layers(config, train, seed, cache) if pretrained else (None, 0.0)
                 model, seconds = fine_tune(config, train, layers, n_labels=n_labels, seed=seed)
                 one = {
-                    "semente": seed,
-                    "rotulos": n_labels,
-                    "pre_treino": pretrained,
-                    "erro de teste (%)": round(error_percent(model, test), 4),
-                    "segundos de pré-treino": round(before, 1),
-                    "segundos de ajuste fino": round(seconds, 1),
+                    "seed": seed,
+                    "labels": n_labels,
+                    "pretrained": pretrained,
+                    "test_error_percent": round(error_percent(model, test), 4),
+                    "pretraining_seconds": round(before, 1),
+                    "fine_tuning_seconds": round(seconds, 1),
                 }
-                add_run(path, card, one)
+                add_run(path, study, one)
                 print(f"semente {seed}, {n_labels or 'todos os'} rótulos, {'com' if pretrained else 'sem'} pré-treino: "
-                      f"{one['erro de teste (%)']:.2f} % em {before + seconds:.0f} s", flush=True)  # fmt: skip
-    return card
+                      f"{one['test_error_percent']:.2f} % em {before + seconds:.0f} s", flush=True)  # fmt: skip
+    return study
 
 
 def main(path: Path, quick: bool) -> None:
@@ -172,4 +168,4 @@ def main(path: Path, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(command("pretraining", __doc__, CARD, main))
+    raise SystemExit(command("pretraining", __doc__, main))

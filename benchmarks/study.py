@@ -1,8 +1,7 @@
-"""O cartão de um estudo de muitos treinamentos: gravado depois de cada um, e retomado de onde parou."""
+"""Um estudo de muitos treinamentos: gravado depois de cada um, e retomado de onde parou."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import platform
@@ -14,75 +13,76 @@ from typing import Any
 import torch
 
 from benchmarks.measure import machine
-from course_lib import __version__, runtime
-from course_lib.training.checkpoint import write_atomically
+from course_lib import __version__, checks, console, runtime
+from course_lib.studies import Study, StudyError, load_study, save_study, study_command, study_path
 
 
-def load_card(path: Path, header: dict[str, Any]) -> dict[str, Any]:
-    """O cartão gravado até aqui, ou um novo.
+def resume(name: str, path: Path, header: dict[str, Any]) -> Study:
+    """O estudo ``name`` gravado até aqui em ``path``, ou um novo.
 
     Raises:
         ValueError: o que está lá é de outra configuração.
+        StudyError: o que está lá está estragado.
     """
     # Como o JSON os devolverá: tuplas viram listas.
     header = json.loads(json.dumps(header))
     if not path.exists():
-        return {**header, "treinamentos": []}
-    card = json.loads(path.read_text(encoding="utf-8"))
-    same = all(card.get(key) == value for key, value in header.items())
-    runtime.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
-    return card
+        return Study(study_command(name), header)
+    study = load_study(name, path)
+    same = study.header == header
+    checks.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
+    return study
 
 
-def add_run(path: Path, card: dict[str, Any], run: dict[str, Any]) -> None:
-    """Junta ao cartão um treinamento, com a máquina e as versões, e o grava."""
+def add_run(path: Path, study: Study, run: dict[str, Any]) -> None:
+    """Junta ao estudo um treinamento, com a máquina e as versões, e o grava."""
     versions = {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()}
-    card["treinamentos"].append(
-        {**run, "dispositivo": str(runtime.device()), "maquina": machine(), "versoes": versions}
-    )
-    text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    study.runs.append({**run, "device": str(runtime.device()), "machine": machine(), "versions": versions})
+    save_study(study, path)
 
 
 def run_variants(
+    name: str,
     path: Path,
     header: dict[str, Any],
     seeds: Iterable[int],
     variants: Iterable[str],
     train_and_measure: Callable[[str, int], tuple[dict[str, float], float]],
-) -> dict[str, Any]:
-    """Faz os treinamentos que faltam no cartão ``path``, um por semente e variante, e o devolve.
+) -> Study:
+    """Faz os treinamentos que faltam no estudo ``name``, um por semente e variante, e o devolve.
 
     Args:
-        path: o cartão, gravado depois de cada treinamento.
+        name: o estudo.
+        path: o seu arquivo, gravado depois de cada treinamento.
         header: o que identifica o estudo.
         seeds: as sementes.
         variants: os nomes das variantes.
         train_and_measure: de ``(variante, semente)``, as medidas e os segundos de treino.
     """
-    card = load_card(path, header)
-    done = {(one["semente"], one["variante"]) for one in card["treinamentos"]}
+    study = resume(name, path, header)
+    done = {(one["seed"], one["variant"]) for one in study.runs}
     for seed, variant in itertools.product(seeds, variants):
         if (seed, variant) in done:
             continue
         found, seconds = train_and_measure(variant, seed)
-        one = {"variante": variant, "semente": seed, "medidas": found, "segundos": round(seconds, 1)}
-        add_run(path, card, one)
+        one = {"variant": variant, "seed": seed, "measures": found, "seconds": round(seconds, 1)}
+        add_run(path, study, one)
         print(f"{variant}, semente {seed}, {seconds:.0f} s: {found}", flush=True)
-    return card
+    return study
 
 
-def command(name: str, description: str, card: Path, run: Callable[[Path, bool], Any]) -> int:
+def command(name: str, description: str, run: Callable[[Path, bool], Any]) -> int:
     """O programa de um estudo: lê as opções, chama ``run(saída, rápido)`` e devolve o código de saída."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=card, help=f"o cartão (padrão: {card})")
+    default = study_path(name)
+    parser = console.Parser(prog=study_command(name), description=description)
+    parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=default, help=f"o estudo (padrão: {default})")
     parser.add_argument("--rapido", action="store_true", help="poucos passos, só para ver que roda; exige --saida")
     options = parser.parse_args()
-    if options.rapido and options.saida == card:
+    if options.rapido and options.saida == default:
         parser.error("--rapido não mede nada que preste para o livro: indique outra --saida")
     try:
         run(options.saida, options.rapido)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StudyError) as error:
         print(f"erro: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,14 +1,13 @@
 """As duas formas de injetar o estilo, e a falta que a R1 faz: a receita da StyleGAN, curta, com uma coisa trocada.
 
 ``python -m benchmarks.stylegan`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que faltam.
-O resultado é o cartão ``course_lib/weights/stylegan_ablations.json``, que o capítulo 05_stylegan mostra em tabela.
+O resultado é o estudo ``course_lib/studies/stylegan.json``, que o capítulo 05_stylegan mostra em tabela.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,12 +15,11 @@ from benchmarks.study import command, run_variants
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.models.stylegan import StyleGANStep, StyleGenerator
+from course_lib.recipes import get_recipe
+from course_lib.studies import Study
 from course_lib.training import fit
 from course_lib.training.ema import EMA
-from course_lib.training.recipes import get_recipe
-from course_lib.weights import SHIPPED, draw, load_judge
-
-CARD = SHIPPED / "stylegan_ablations.json"
+from course_lib.weights import draw, load_judge
 
 RECIPE, DEMODULATED, NO_R1 = "receita (AdaIN)", "demodulação", "sem R1"
 VARIANTS = (RECIPE, DEMODULATED, NO_R1)
@@ -82,22 +80,21 @@ def measure(step: StyleGANStep, judge: metrics.Judge, n: int) -> dict[str, float
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> dict[str, Any]:
-    """Faz os treinamentos que faltam no cartão ``path``, gravando-o depois de cada um, e o devolve."""
+def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> Study:
+    """Faz os treinamentos que faltam no estudo em ``path``, gravando-o depois de cada um, e o devolve."""
     judge = load_judge(test)
     header = {
-        "comando": "python -m benchmarks.stylegan",
-        "configuracao": asdict(config),
-        "passos": config.images // get_recipe("stylegan").batch_size,
-        "dados": {"treino": train.name, "teste": test.name},
-        "juiz": judge.network_hash,
+        "config": asdict(config),
+        "steps": config.images // get_recipe("stylegan").batch_size,
+        "data": {"train": train.name, "test": test.name},
+        "judge": judge.network_hash,
     }
 
     def train_and_measure(variant: str, seed: int) -> tuple[dict[str, float], float]:
         step, seconds = train_variant(config, train, variant, seed)
         return measure(step, judge, config.samples), seconds
 
-    return run_variants(path, header, config.seeds, VARIANTS, train_and_measure)
+    return run_variants("stylegan", path, header, config.seeds, VARIANTS, train_and_measure)
 
 
 def main(path: Path, quick: bool) -> None:
@@ -107,4 +104,4 @@ def main(path: Path, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(command("stylegan", __doc__, CARD, main))
+    raise SystemExit(command("stylegan", __doc__, main))

@@ -7,8 +7,8 @@ Uma conferência devolve ``None`` se o valor serve; se não, levanta ``TypeError
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from numbers import Integral, Real
 from types import EllipsisType
 from typing import Any
 
@@ -40,50 +40,100 @@ def require(condition: bool, message: str) -> None:
 # --- números ----------------------------------------------------------------------------------------------------------
 
 
-def integer(value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1) -> None:
+def _is_integer(value: Any) -> bool:
+    # Os inteiros do NumPy valem; True e False, que em Python são inteiros, não.
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def integer(
+    value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: bool = False
+) -> None:
     """Um inteiro de ``low`` a ``high`` (sem ``high``, a partir de ``low``), múltiplo de ``multiple``.
+
+    Com ``optional``, ``None`` também serve: o argumento que falta.
 
     Raises:
         ValueError: não é um inteiro, ou está fora da faixa.
     """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not (whole and low <= value and (high is None or value <= high) and value % multiple == 0):
+    if optional and value is None:
+        return
+    top = math.inf if high is None else high
+    if not (_is_integer(value) and low <= value <= top and value % multiple == 0):
         kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
         span = f"≥ {low}" if high is None else f"de {low} a {high}"
         raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
 
 
-def integers(values: Any, name: str, *, low: int = 1, length: int | None = None, multiple: int = 1) -> None:
-    """Uma sequência de inteiros a partir de ``low``: ``length`` deles ou, sem ele, pelo menos um.
+def sizes(**values: Any) -> None:
+    """Cada argumento é um inteiro a partir de 1: ``sizes(width=width, n_blocks=n_blocks)``.
+
+    Raises:
+        ValueError: algum não é.
+    """
+    for name, value in values.items():
+        integer(value, name)
+
+
+def integers(
+    values: Any, name: str, *, low: int = 1, length: int | None = None, least: int = 1, multiple: int = 1
+) -> None:
+    """Uma sequência de inteiros a partir de ``low``: ``length`` deles ou, sem ele, pelo menos ``least``.
 
     Raises:
         ValueError: não é uma sequência assim.
     """
-    listed = isinstance(values, Collection) and not isinstance(values, str)
-    right = listed and (len(values) == length if length is not None else len(values) > 0)
-    for value in values if right else ():
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        right = right and whole and value >= low and value % multiple == 0
-    if not right:
+    listed = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    enough = listed and (len(values) >= least if length is None else len(values) == length)
+    if not (enough and all(_is_integer(value) and value >= low and value % multiple == 0 for value in values)):
         kind = "inteiros" if multiple == 1 else f"múltiplos de {multiple}"
-        wanted = f"{length} {kind}" if length is not None else f"uma sequência de {kind}"
+        some = "uma sequência de" if least <= 1 else f"pelo menos {least}"
+        wanted = f"{some if length is None else length} {kind}"
         raise ValueError(f"{name}: veio {tuple(values) if listed else repr(values)}; esperava {wanted} ≥ {low}")
 
 
-def number(value: Any, name: str, interval: str = "(-inf, inf)") -> None:
+def number(
+    value: Any, name: str, interval: str = "(-inf, inf)", what: str = "um número", *, optional: bool = False
+) -> None:
     """Um número no intervalo, que se escreve como na matemática: ``"[0, 1)"`` tem o 0 e não o 1.
+
+    A mensagem o chama de ``what``: um desvio, uma probabilidade, com a unidade quando ela se confunde. Com
+    ``optional``, ``None`` também serve.
 
     Raises:
         ValueError: não é um número, ou está fora do intervalo.
     """
+    if optional and value is None:
+        return
     low, high = (float(end) for end in interval[1:-1].split(","))
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    real = isinstance(value, Real) and not isinstance(value, bool)
     above = real and (value >= low if interval[0] == "[" else value > low)
     if not (above and (value <= high if interval[-1] == "]" else value < high)):
         least = "maior ou igual a" if interval[0] == "[" else "maior que"
         most = "menor ou igual a" if interval[-1] == "]" else "menor que"
         sides = [f"{least} {_comma(low)}"] * (low > -math.inf) + [f"{most} {_comma(high)}"] * (high < math.inf)
-        raise ValueError(f"{name}: veio {value!r}; esperava um número {' e '.join(sides) or 'finito'}")
+        raise ValueError(f"{name}: veio {value!r}; esperava {what} {' e '.join(sides) or 'finito'}")
+
+
+def numbers(interval: str, **values: Any) -> None:
+    """Cada argumento é um número no intervalo (veja :func:`number`): ``numbers("[0, inf)", weight=weight)``.
+
+    Raises:
+        ValueError: algum não é.
+    """
+    for name, value in values.items():
+        number(value, name, interval)
+
+
+def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) -> None:
+    """Dois números com 0 < low ≤ high ≤ most e, com ``strict``, diferentes; ``names`` é o par: ``"low e high"``.
+
+    Raises:
+        ValueError: não são dois números, ou não estão nessa ordem.
+    """
+    real = all(isinstance(end, Real) and not isinstance(end, bool) for end in (low, high))
+    if not (real and 0 < low <= high <= most) or (strict and low == high):
+        order = f"0 < mínimo {'<' if strict else '≤'} máximo ≤ {_comma(most)}"
+        raise ValueError(f"{names}: vieram {low!r} e {high!r}; esperava {order}")
 
 
 def one_of(value: Any, name: str, options: Collection[Any]) -> None:
@@ -92,7 +142,8 @@ def one_of(value: Any, name: str, options: Collection[Any]) -> None:
     Raises:
         ValueError: não está nela.
     """
-    if value not in options:
+    # Numa tupla, e não no próprio dicionário, um valor que não tem hash também é só um valor que não está.
+    if value not in tuple(options):
         raise ValueError(f"{name}: veio {value!r}; as opções são {', '.join(map(repr, options))}")
 
 
@@ -116,7 +167,29 @@ def not_empty(values: Any, name: str) -> None:
         raise ValueError(f"{name}: não veio nada; esperava pelo menos um item")
 
 
+def permutation(values: Any, name: str, *, multiple: int = 1) -> None:
+    """Os números de 0 a n - 1, cada um uma vez, em qualquer ordem; n ≥ 1, múltiplo de ``multiple``.
+
+    Raises:
+        ValueError: falta algum, algum se repete, ou n é outro.
+    """
+    n = len(values)
+    if n == 0 or n % multiple or sorted(values) != list(range(n)):
+        kind = {1: "", 2: ", um número par deles"}.get(multiple, f", um múltiplo de {multiple} deles")
+        raise ValueError(f"{name}: veio {list(values)}; esperava cada número de 0 em diante, uma vez{kind}")
+
+
 # --- tensores ---------------------------------------------------------------------------------------------------------
+
+
+def dtype(x: Any, name: str, expected: torch.dtype) -> None:
+    """Um tensor do tipo ``expected``.
+
+    Raises:
+        TypeError: não é.
+    """
+    if not isinstance(x, Tensor) or x.dtype != expected:
+        raise TypeError(f"{name}: veio {_kind(x)}; esperava um tensor {expected}")
 
 
 def floating(x: Any, name: str = "x", expected: str = "um tensor float32") -> None:
@@ -126,22 +199,35 @@ def floating(x: Any, name: str = "x", expected: str = "um tensor float32") -> No
         TypeError: não é.
     """
     if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name}: veio {kind}; esperava {expected}")
+        raise TypeError(f"{name}: veio {_kind(x)}; esperava {expected}")
 
 
 def shape(x: Any, name: str, *axes: Axis) -> None:
     """Um tensor (ou array) cujos eixos são ``axes``: ``shape(h, "h", "B", 784)``, ``shape(x, "x", "B", 2, ...)``.
 
     Raises:
+        TypeError: não é um tensor nem um array.
         ValueError: a forma é outra.
     """
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: veio {_kind(x)}; esperava um tensor de forma {_readable(axes)}")
     found = tuple(x.shape)
     open_ended = bool(axes) and axes[-1] is Ellipsis
     wanted = axes[:-1] if open_ended else axes
     fits = len(found) >= len(wanted) if open_ended else len(found) == len(wanted)
     if not (fits and all(isinstance(axis, str) or axis == size for axis, size in zip(wanted, found, strict=False))):
         raise ValueError(f"{name}: veio um tensor de forma {found}; esperava {_readable(axes)}")
+
+
+def typed(x: Any, name: str, expected: torch.dtype, *axes: Axis) -> None:
+    """Um tensor do tipo ``expected`` (:func:`dtype`) e destes eixos (:func:`shape`).
+
+    Raises:
+        TypeError: o tipo é outro.
+        ValueError: a forma é outra.
+    """
+    dtype(x, name, expected)
+    shape(x, name, *axes)
 
 
 def same_shape(x: Tensor, y: Tensor, names: str) -> None:
@@ -167,7 +253,14 @@ def dtype_of(x: Tensor, layer: nn.Module, name: str = "x") -> None:
         raise TypeError(f"{name}: veio {x.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
 
 
-def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_range: bool = True) -> None:
+def images(
+    x: Any,
+    name: str = "x",
+    *,
+    shape: tuple[int, ...] = IMAGE_SHAPE,
+    in_range: bool = True,
+    layer: nn.Module | None = None,
+) -> None:
     """Um lote de imagens de ponto flutuante, de forma (B, *shape), em [-1, 1].
 
     Args:
@@ -175,22 +268,38 @@ def images(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE, in_
         name: como chamá-lo na mensagem.
         shape: forma de cada imagem.
         in_range: se a faixa importa; uma figura pode mostrar o que passa dela.
+        layer: a camada de quem elas precisam ter o tipo (veja :func:`dtype_of`).
 
     Raises:
-        TypeError: não é um tensor de ponto flutuante.
+        TypeError: não é um tensor de ponto flutuante, ou não é do tipo dos pesos de ``layer``.
         ValueError: a forma é outra, ou há valores fora de [-1, 1] ou que não são números.
     """
     floating(x, name, "um tensor float32 em [-1, 1]")
     if tuple(x.shape[1:]) != shape:
         raise ValueError(f"{name}: veio um tensor de forma {tuple(x.shape)}; esperava {_readable(('B', *shape))}")
     if in_range and x.numel():
-        low, high = (end.item() for end in x.detach().aminmax())
+        low, high = _ends(x)
         # NaN falha em qualquer comparação, então a mesma conta acha NaN, infinito e faixa errada.
         if not (low >= -RANGE_LIMIT and high <= RANGE_LIMIT):
             raise ValueError(
                 f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
                 "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
             )
+    if layer is not None:
+        dtype_of(x, layer, name)
+
+
+def sized_images(x: Any, channels: int, multiple: int, layer: nn.Module, name: str = "x") -> None:
+    """Imagens (B, channels, H, W) do tipo dos pesos de ``layer``, de altura e largura múltiplas de ``multiple``.
+
+    Raises:
+        TypeError: não é um tensor desse tipo.
+        ValueError: a forma ou a faixa é outra, ou um lado não é múltiplo.
+    """
+    size = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.ndim == 4 else IMAGE_SHAPE[1:]
+    images(x, name, shape=(channels, *size), layer=layer)
+    if not all(side > 0 and side % multiple == 0 for side in size):
+        raise ValueError(f"{name}: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}")
 
 
 def levels(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
@@ -215,29 +324,44 @@ def index(index: Any, n: int, low: int, high: int, name: str) -> None:
     Raises:
         ValueError: o tipo, a forma ou a faixa é outra.
     """
-    if not isinstance(index, Tensor) or index.is_floating_point() or index.shape != (n,):
+    integral = isinstance(index, Tensor) and not (index.is_floating_point() or index.is_complex())
+    if not integral or index.dtype == torch.bool or index.shape != (n,):
         came = f"um tensor {index.dtype} de forma {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
         raise ValueError(f"{name}: veio {came}; esperava um tensor de inteiros de forma ({n},)")
-    if n and not (low <= (ends := index.aminmax())[0] and ends[1] <= high):
-        first, last = (end.item() for end in ends)
-        raise ValueError(f"{name}: os valores vão de {first} a {last}; esperava inteiros de {low} a {high}")
+    if n and not (low <= (ends := _ends(index))[0] and ends[1] <= high):
+        raise ValueError(f"{name}: os valores vão de {ends[0]} a {ends[1]}; esperava inteiros de {low} a {high}")
 
 
-def times(t: Tensor, n: int, name: str = "t") -> None:
+def classes(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
+    """``n`` classes de 0 a ``n_classes`` - 1, num tensor (n,); numa rede sem classes (``None``), classe nenhuma.
+
+    Raises:
+        ValueError: ``y`` falta, sobra, ou não é das classes.
+    """
+    if n_classes is None:
+        require(y is None, f"{name}: veio uma classe, e esta rede não é condicional")
+        return
+    require(y is not None, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
+    index(y, n, 0, n_classes - 1, name)
+
+
+def times(t: Any, n: int, name: str = "t") -> None:
     """``n`` instantes em [0, 1], num tensor (n,).
 
     Raises:
+        TypeError: não é um tensor.
         ValueError: a forma ou a faixa é outra.
     """
+    if not isinstance(t, Tensor):
+        raise TypeError(f"{name}: veio {_kind(t)}; esperava um tensor de forma ({n},), um instante por exemplo")
     if t.shape != (n,):
         raise ValueError(f"{name}: veio forma {tuple(t.shape)}; esperava ({n},), um instante por exemplo")
-    if n and not ((ends := t.aminmax())[0] >= 0 and ends[1] <= 1):
-        low, high = (end.item() for end in ends)
-        raise ValueError(f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números em [0, 1]")
+    if n and not ((ends := _ends(t))[0] >= 0 and ends[1] <= 1):
+        raise ValueError(f"{name}: os valores vão de {ends[0]:.3g} a {ends[1]:.3g}; esperava números em [0, 1]")
 
 
 def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
-    """Códigos latentes (B, dim), do tipo dos pesos de ``layer``.
+    """Vetores (B, dim), em geral códigos latentes, do tipo dos pesos de ``layer``.
 
     Raises:
         TypeError: não é um tensor desse tipo.
@@ -246,6 +370,16 @@ def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
     floating(z, name)
     shape(z, name, "B", dim)
     dtype_of(z, layer, name)
+
+
+def _ends(x: Tensor) -> list[Any]:
+    """Menor e maior valor de ``x``, lidos de uma vez: numa GPU, cada leitura espera por ela."""
+    ends: list[Any] = torch.stack(x.detach().aminmax()).tolist()
+    return ends
+
+
+def _kind(value: Any) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
 
 
 def _readable(axes: tuple[Axis, ...]) -> str:

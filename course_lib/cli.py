@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,42 +11,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from course_lib import runtime
-from course_lib.data import DataError, PhotoDomains, load_mnist
+from course_lib import checks, console, runtime
+from course_lib.console import positive_integer
+from course_lib.data import DataError, ImageDataset, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
+from course_lib.text import number
 from course_lib.training.checkpoint import CheckpointError, write_atomically
-from course_lib.training.fit import NonFiniteLossError
-from course_lib.training.recipes import PHOTO_RECIPE, RECIPES, get_recipe, networks, train
+from course_lib.training.finite import NonFiniteLossError
 from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 
-# O argparse fala inglês e passa todo texto por uma função de tradução: basta dar-lhe as frases que usamos.
-_PORTUGUESE = {
-    "usage: ": "uso: ",
-    "positional arguments": "argumentos",
-    "options": "opções",
-    "show this help message and exit": "mostra esta ajuda e sai",
-    "%(prog)s: error: %(message)s\n": "%(prog)s: erro: %(message)s\n",
-    "argument %(argument_name)s: %(message)s": "%(argument_name)s: %(message)s",
-    "the following arguments are required: %s": "faltou informar: %s",
-    "unrecognized arguments: %s": "argumentos que não conheço: %s",
-    "expected one argument": "esperava um valor",
-    "invalid choice: %(value)r (choose from %(choices)s)": "veio %(value)r; as opções são %(choices)s",
-    "invalid %(type)s value: %(value)r": "veio %(value)r, que não é um %(type)s",
-    "ambiguous option: %(option)s could match %(matches)s": "opção ambígua: %(option)s pode ser %(matches)s",
-    "ignored explicit argument %r": "esta opção não leva valor: %r",
-}
-argparse._ = lambda text: _PORTUGUESE.get(text, text)
-
-# As que traduzem de um domínio a outro.
-TRANSLATORS = ["cyclegan", PHOTO_RECIPE.name]
 SAMPLERS = [name for name, recipe in RECIPES.items() if recipe.sampler is not None]
-
-
-def positive_integer(text: str) -> int:
-    """Lê um inteiro maior que zero da linha de comando."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"veio {text!r}; esperava um inteiro maior que zero")
-    return int(text)
+TRANSLATORS = [name for name, recipe in RECIPES.items() if recipe.translators is not None]
 
 
 def models_folder() -> Path:
@@ -79,23 +53,26 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: P
         return 130
     for network in networks(trained.step).values():
         network.eval()
-    metrics = {}
-    # De fotos não há pares: o que se mede de uma tradução delas é o que se vê.
-    if not trained.history.interrupted and photos is None:
-        print("Medindo no conjunto de teste…")
-        metrics = measure(name, round_weights(trained.step), load_mnist("test"), slow=profile != "rapido")
+    metrics = _measured(trained, profile)
     path = save_trained(folder, trained, profile=profile, seed=seed, metrics=metrics)
     print(trained.history)
     for label, value in metrics.items():
-        print(f"{label}: {value:.5g}")
+        print(f"{label}: {number(value, '.5g')}")
     print(f"Dados: {trained.dataset.name}\nPesos: {path}\nCartão: {path.with_suffix('.json')}")
     if trained.history.interrupted:
         print("O mesmo comando retoma de onde parou.")
         return 130
-    # O da receita e os das camadas que ela pré-treinou, se as há.
-    for finished in (checkpoint, *folder.glob(f"{checkpoint.stem}-camada*{checkpoint.suffix}")):
+    for finished in trained.checkpoints:
         finished.unlink(missing_ok=True)
     return 0
+
+
+def _measured(trained: Trained, profile: str) -> dict[str, float]:
+    # Só o MNIST tem um conjunto de teste: fotos não têm.
+    if trained.history.interrupted or not isinstance(trained.dataset, ImageDataset):
+        return {}
+    print("Medindo no conjunto de teste…")
+    return measure(trained.recipe.name, round_weights(trained.step), load_mnist("test"), slow=profile != "rapido")
 
 
 def sample_command(name: str, *, n: int, output: Path, folder: Path | None, seed: int) -> int:
@@ -105,7 +82,7 @@ def sample_command(name: str, *, n: int, output: Path, folder: Path | None, seed
     buffer = io.BytesIO()
     np.savez_compressed(buffer, x=x.numpy())
     write_atomically(output, lambda file: file.write(buffer.getbuffer()))
-    print(f"{n} amostras de {name} (treinado em {card['dados']['nome']}, perfil {card['perfil']}) em {output}")
+    print(f"{n} amostras de {name} (treinado em {card.dataset.name}, perfil {card.profile}) em {output}")
     return 0
 
 
@@ -125,21 +102,21 @@ def translate_command(name: str, *, source: Path, output: Path, direction: str, 
         if other != path:
             raise DataError(f"{path.name} e {other.name} dariam o mesmo {path.stem}.png; mude o nome de um deles")
     step, card = load_trained(weights_folder(name, folder), name)
-    generator = step.gen_xy if direction == "xy" else step.gen_yx
-    channels, side, _ = card["dados"]["forma"]
+    generator = get_recipe(name).translators(step)[direction]
+    channels, side, _ = card.dataset.shape
     for path in tqdm(paths, desc="traduzindo", unit="imagem"):
         x = to_signed(read_photo(path, side, channels=channels)).unsqueeze(0).to(runtime.device())
         buffer = io.BytesIO()
         to_image(generator(x)[0]).save(buffer, format="PNG")
         write_atomically(output / f"{path.stem}.png", lambda file, buffer=buffer: file.write(buffer.getbuffer()))
     arrow = "X→Y" if direction == "xy" else "Y→X"
-    print(f"{len(paths)} imagens de {source} traduzidas ({arrow}; treinado em {card['dados']['nome']}) em {output}")
+    print(f"{len(paths)} imagens de {source} traduzidas ({arrow}; treinado em {card.dataset.name}) em {output}")
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """O analisador de argumentos, em português."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> console.Parser:
+    """O analisador de argumentos."""
+    parser = console.Parser(
         prog="python -m course_lib",
         description="Treina os modelos do curso, gera amostras e traduz imagens.",
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
@@ -194,47 +171,38 @@ def build_parser() -> argparse.ArgumentParser:
 def _train_with(options: argparse.Namespace) -> int:
     profile = options.perfil or runtime.profile()
     folder = options.saida or models_folder()
+    recipe, photos = get_recipe(options.nome), None
     folders = options.dominio_x, options.dominio_y
     if folders == (None, None):
-        runtime.require(options.tamanho is None, "--tamanho é o lado das fotos: informe --dominio-x e --dominio-y")
-        return train_command(options.nome, profile=profile, folder=folder, seed=options.semente)
-    runtime.require(
-        options.nome == "cyclegan", f"--dominio-x e --dominio-y são da cyclegan; {options.nome} treina com o MNIST"
-    )
-    runtime.require(None not in folders, "faltou uma das pastas: informe --dominio-x e --dominio-y")
-    photos = PhotoDomains.from_folders(*folders, options.tamanho or 256)
-    print(f"Dados: {photos.name}")
-    return train_command(PHOTO_RECIPE.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
+        checks.require(options.tamanho is None, "--tamanho é o lado das fotos: informe --dominio-x e --dominio-y")
+        missing = recipe.data is PhotoDomains
+        checks.require(not missing, f"{recipe.name} treina com as suas fotos: informe --dominio-x e --dominio-y")
+    else:
+        recipe = get_recipe(recipe.photos or recipe.name)
+        able = " ou ".join(one.name for one in RECIPES.values() if one.photos)
+        fits = recipe.data is PhotoDomains
+        checks.require(fits, f"--dominio-x e --dominio-y são da {able}; {options.nome} treina com o MNIST")
+        checks.require(None not in folders, "faltou uma das pastas: informe --dominio-x e --dominio-y")
+        photos = PhotoDomains.from_folders(*folders, options.tamanho or 256)
+        print(f"Dados: {photos.name}")
+    return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Executa um comando. Erros esperados saem numa linha, em português, com código 1."""
     options = build_parser().parse_args(arguments)
-    try:
-        if options.command == "treinar":
-            return _train_with(options)
-        if options.command == "traduzir":
-            return translate_command(
-                options.nome,
-                source=options.entrada,
-                output=options.saida,
-                direction=options.sentido,
-                folder=options.pesos,
-            )
-        return sample_command(
-            options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
+    return console.run(lambda: _run(options), CheckpointError, NonFiniteLossError, WeightsError)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "treinar":
+        return _train_with(options)
+    if options.command == "traduzir":
+        return translate_command(
+            options.nome,
+            source=options.entrada,
+            output=options.saida,
+            direction=options.sentido,
+            folder=options.pesos,
         )
-    except OSError as error:
-        # DataError já vem com a sua explicação; dos demais só se aproveitam o caminho e o motivo do sistema.
-        system = error.filename and error.strerror
-        detail = f"não consegui ler ou gravar {error.filename} ({error.strerror})" if system else str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            detail = "acabou o espaço em disco; libere algum e rode o mesmo comando outra vez"
-        print(f"erro: {detail}", file=sys.stderr)
-        return 1
-    except (CheckpointError, NonFiniteLossError, ValueError, WeightsError) as error:
-        print(f"erro: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\n⏹ Interrompido: nada foi gravado pela metade.", file=sys.stderr)
-        return 130
+    return sample_command(options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente)

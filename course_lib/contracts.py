@@ -32,6 +32,20 @@ class LabelledBatch(Batch, Protocol):
         ...
 
 
+class UnpairedBatch(Protocol):
+    """Um lote de dois domínios, ``x`` e ``y``, ambos (B, C, H, W) e sem par entre si."""
+
+    @property
+    def x(self) -> Tensor:
+        """Imagens do domínio X."""
+        ...
+
+    @property
+    def y(self) -> Tensor:
+        """Imagens do domínio Y."""
+        ...
+
+
 class Step(Protocol):
     """Um passo de treinamento: anda com um lote e devolve os termos, sem gradiente.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -80,7 +81,7 @@ def fast_dtype() -> torch.dtype | None:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         # Antes do torch 2.15 não havia como perguntar: aí fica-se no float32.
-        able = getattr(torch.cpu, "get_capabilities", dict)()
+        able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = where == "cpu" and (able.get("avx512_bf16", False) or able.get("amx_bf16", False))
     return torch.bfloat16 if fast else None
 
@@ -116,7 +117,7 @@ def derive_seed(seed: int, *keys: int) -> int:
 
 
 @contextmanager
-def isolated_seed(seed: int):
+def isolated_seed(seed: int) -> Iterator[None]:
     """Dentro do bloco, o PyTorch sorteia a partir de ``seed``; na saída, o gerador volta aonde estava.
 
     Assim, inserir um treinamento no meio de um caderno não muda o que as células seguintes sorteiam.
@@ -156,7 +157,7 @@ _check_ranges = True
 
 
 @contextmanager
-def trusted_ranges():
+def trusted_ranges() -> Iterator[None]:
     """Dentro do bloco, :func:`require_images` não confere a faixa dos valores.
 
     Conferi-la lê os dados e, numa GPU, espera por eles: o laço de treinamento a dispensa depois do primeiro lote de

@@ -15,11 +15,7 @@ from course_lib import REPOSITORY, viz
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 SLUG = REPOSITORY.removeprefix("https://github.com/")
-DRAWS = tuple(
-    f"viz.{name}("
-    for name in dir(viz)
-    if callable(getattr(viz, name)) and getattr(viz, name).__module__ == viz.__name__
-)
+DRAWS = tuple(f"viz.{name}(" for name in viz.__all__)
 
 
 def read(path):

@@ -1,19 +1,17 @@
 """A linha de comando, como uma pessoa a usa."""
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from course_lib import cli, metrics
+from course_lib import cli, metrics, recipes
 from course_lib.data import hollow, load_embedded_digits
 from course_lib.data.photos import read_photo, to_image, to_signed
-from course_lib.models.cyclegan import PatchDiscriminator, ResnetGenerator
-from course_lib.training import recipes
 from course_lib.weights import load_trained
 
 
@@ -22,7 +20,7 @@ def small_world(tmp_path, monkeypatch):
     """Cache vazio, perfil rápido e os dígitos embutidos, sem tocar na rede."""
     monkeypatch.setenv("CURSO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CURSO_PERFIL", "rapido")
-    for module in ("training.recipes", "cli"):
+    for module in ("recipes.engine", "cli"):
         monkeypatch.setattr(f"course_lib.{module}.load_mnist", lambda split: load_embedded_digits(split).take(256))
     monkeypatch.chdir(tmp_path)
 
@@ -63,11 +61,10 @@ def test_a_folder_without_weights_is_an_error_when_you_chose_it(tmp_path, capsys
 
 def test_the_card_carries_what_was_measured(tmp_path):
     assert cli.main(["treinar", "autoencoder", "--saida", "pesos"]) == 0
-    card = json.loads((tmp_path / "pesos" / "autoencoder.json").read_text(encoding="utf-8"))
-    step, _ = load_trained(tmp_path / "pesos", "autoencoder")
+    step, card = load_trained(tmp_path / "pesos", "autoencoder")
     test = load_embedded_digits("test").take(256)
     expected = metrics.reconstruction_error(step.model, test.images)
-    assert card["metricas"] == {"erro quadrático por imagem de teste": pytest.approx(expected, rel=1e-4)}
+    assert card.metrics == {"erro quadrático por imagem de teste": pytest.approx(expected, rel=1e-4)}
 
 
 @pytest.mark.parametrize(
@@ -91,6 +88,39 @@ def test_usage_errors_are_in_portuguese(arguments, message, capsys):
     assert message in error
     assert "usage" not in error
     assert "error:" not in error
+
+
+@pytest.mark.parametrize(
+    ("command", "known", "absent"),
+    [
+        (["treinar", "vaee"], list(recipes.RECIPES), []),
+        (["amostrar", "vaee"], ["autoencoder", "vae", "flows"], ["judge", "cyclegan"]),
+        (["traduzir", "vaee", "--entrada", "a", "--saida", "b"], ["cyclegan", "cyclegan_photos"], ["vae"]),
+    ],
+)
+def test_an_unknown_family_lists_the_known_ones(command, known, absent, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(command)
+    _, _, options = capsys.readouterr().err.partition("veio 'vaee'; as opções são ")
+    listed = options.strip().replace("'", "").split(", ")
+    assert set(known) <= set(listed)
+    assert not set(absent) & set(listed)
+
+
+def test_weights_of_another_configuration_are_said_in_one_line(tmp_path, monkeypatch, capsys):
+    recipe = recipes.RECIPES["autoencoder"]
+    free = {"model": {**recipe.config.networks["model"], "relu_code": False}}
+    other = replace(recipe, config=replace(recipe.config, networks=free))
+    monkeypatch.setitem(recipes.RECIPES, "autoencoder", other)
+    assert cli.main(["amostrar", "autoencoder", "--n", "3"]) == 1
+    assert "model.relu_code: veio True, esperava False" in capsys.readouterr().err
+
+
+def test_the_checkpoints_of_the_layers_go_away_and_only_they(tmp_path):
+    (tmp_path / "pesos").mkdir()
+    (tmp_path / "pesos" / "stacked-rapido-0-camada9.ckpt").write_text("de outra pessoa")
+    assert cli.main(["treinar", "stacked", "--saida", "pesos"]) == 0
+    assert [path.name for path in (tmp_path / "pesos").glob("*.ckpt")] == ["stacked-rapido-0-camada9.ckpt"]
 
 
 def test_unknown_profile_in_the_environment(monkeypatch, capsys):
@@ -122,7 +152,7 @@ def test_help_is_in_portuguese_and_needs_no_data():
 @pytest.fixture
 def cyclegan(tmp_path, monkeypatch):
     """Pesos de uma CycleGAN mal treinada, e uma pasta com três dígitos, um deles grande e colorido."""
-    monkeypatch.setitem(recipes.RECIPES, "cyclegan", _smaller(recipes.RECIPES["cyclegan"], fold=4, n_downs=0))
+    monkeypatch.setitem(recipes.RECIPES, "cyclegan", smaller(recipes.RECIPES["cyclegan"], n_downs=0))
     assert cli.main(["treinar", "cyclegan", "--saida", "pesos"]) == 0
     digits = load_embedded_digits("test").images
     (tmp_path / "fotos").mkdir()
@@ -132,15 +162,13 @@ def cyclegan(tmp_path, monkeypatch):
     return tmp_path / "pesos"
 
 
-def _smaller(recipe, *, channels=1, **generator):
+def smaller(recipe, *, n_downs):
     """A mesma receita, com redes que treinam num instante."""
-
-    def build(total_steps):
-        gen = lambda: ResnetGenerator(channels, 4, n_blocks=1, **generator)  # noqa: E731
-        disc = lambda: PatchDiscriminator(channels, 4)  # noqa: E731
-        return recipes._cyclegan(gen, disc, total_steps, gen_lr=1e-3, disc_lr=1e-3)
-
-    return recipes.Recipe(**{**vars(recipe), "build": build})
+    own = {"gen": {"width": 4, "n_blocks": 1, "n_downs": n_downs}, "disc": {"width": 4, "n_downs": 1}}
+    networks = {
+        part: {**arguments, **own[part.partition("_")[0]]} for part, arguments in recipe.config.networks.items()
+    }
+    return replace(recipe, config=replace(recipe.config, networks=networks))
 
 
 @pytest.mark.parametrize(("direction", "name"), [("xy", "gen_xy"), ("yx", "gen_yx")])
@@ -193,24 +221,26 @@ def test_the_card_of_the_translation_carries_the_pairs(cyclegan):
     test = load_embedded_digits("test").take(256).images
     with torch.no_grad():
         expected = metrics.ssim(step.gen_xy(test), hollow(test)).mean().item()
-    assert card["metricas"]["SSIM de X→Y com o par de teste"] == pytest.approx(expected, rel=1e-3)
-    assert card["dados"]["forma"] == [1, 28, 28]
+    assert card.metrics["SSIM de X→Y com o par de teste"] == pytest.approx(expected, rel=1e-3)
+    assert card.dataset.shape == [1, 28, 28]
 
 
-def test_two_folders_of_photos_train_and_translate(tmp_path, monkeypatch, capsys):
-    small = _smaller(recipes.PHOTO_RECIPE, channels=3, fold=1, n_downs=1)
-    for module in (recipes, cli):
-        monkeypatch.setattr(module, "PHOTO_RECIPE", small)
-    for name, color, n in (("x", "red", 3), ("y", "blue", 2)):
-        (tmp_path / name).mkdir()
+@pytest.mark.parametrize("name", ["cyclegan", "cyclegan_photos"])
+def test_two_folders_of_photos_train_and_translate(name, tmp_path, monkeypatch, capsys):
+    small = smaller(recipes.RECIPES["cyclegan_photos"], n_downs=1)
+    monkeypatch.setitem(recipes.RECIPES, "cyclegan_photos", small)
+    for folder, color, n in (("x", "red", 3), ("y", "blue", 2)):
+        (tmp_path / folder).mkdir()
         for index in range(n):
-            Image.new("RGB", (30 + 9 * index, 50), color).save(tmp_path / name / f"{index}.png")
-    arguments = ["treinar", "cyclegan", "--dominio-x", "x", "--dominio-y", "y", "--tamanho", "16", "--saida", "pesos"]
-    assert cli.main(arguments) == 0
+            Image.new("RGB", (30 + 9 * index, 50), color).save(tmp_path / folder / f"{index}.png")
+    folders = ["--dominio-x", "x", "--dominio-y", "y", "--tamanho", "16", "--saida", "pesos"]
+    assert cli.main(["treinar", name, *folders]) == 0
+    assert not list((tmp_path / "pesos").glob("*.ckpt"))
     assert "fotos (X: x, 3; Y: y, 2)" in capsys.readouterr().out
     step, card = load_trained(tmp_path / "pesos", "cyclegan_photos")
-    assert card["dados"]["forma"] == [3, 16, 16]
-    assert card["dados"]["imagens"] == 5
+    assert card.dataset.shape == [3, 16, 16]
+    assert card.dataset.images == 5
+    assert card.metrics == {}
     assert cli.main(["traduzir", "cyclegan_photos", "--entrada", "x", "--saida", "s", "--pesos", "pesos"]) == 0
     x = to_signed(read_photo(tmp_path / "x" / "1.png", 16))
     with torch.no_grad():
@@ -224,7 +254,9 @@ def test_two_folders_of_photos_train_and_translate(tmp_path, monkeypatch, capsys
         (["cyclegan", "--dominio-x", "a"], "faltou uma das pastas"),
         (["cyclegan", "--dominio-y", "a"], "faltou uma das pastas"),
         (["vae", "--dominio-x", "a", "--dominio-y", "b"], "são da cyclegan; vae treina com o MNIST"),
+        (["judge", "--dominio-x", "a"], "são da cyclegan; judge treina com o MNIST"),
         (["cyclegan", "--tamanho", "64"], "--tamanho é o lado das fotos"),
+        (["cyclegan_photos"], "cyclegan_photos treina com as suas fotos: informe --dominio-x e --dominio-y"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b"], "a: não achei esta pasta"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "20"], "múltiplo de 8"),
     ],
@@ -232,8 +264,3 @@ def test_two_folders_of_photos_train_and_translate(tmp_path, monkeypatch, capsys
 def test_bad_folders_of_photos(arguments, message, capsys):
     assert cli.main(["treinar", *arguments]) == 1
     assert message in capsys.readouterr().err
-
-
-def test_photos_need_the_recipe_of_photos():
-    with pytest.raises(ValueError, match="cyclegan_photos: veio ImageDataset; esperava PhotoDomains"):
-        recipes.train("cyclegan_photos", profile="rapido", progress=False)

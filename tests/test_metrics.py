@@ -186,8 +186,9 @@ def test_measures_do_not_disturb_the_global_generator(digits):
         (lambda x: metrics.vae_nll(VAE(), x), "binários"),
         (lambda x: metrics.vae_nll(VAE(), x, likelihood="poisson"), "bernoulli"),
         (lambda x: metrics.vae_nll(VAE(), metrics.binarize(x), n_samples=0), "n_samples"),
+        (lambda x: metrics.elbo_terms(VAE(), x, n_samples=0), "n_samples"),
         (lambda x: metrics.elbo_terms(VAE(), x, variance=0.0), "variance"),
-        (lambda x: metrics.elbo_terms(VAE(n_classes=10), x), "y: faltou a classe"),
+        (lambda x: metrics.elbo_terms(VAE(n_classes=10), x), "y: falta a classe"),
     ],
 )
 def test_bad_input_is_refused_in_portuguese(digits, call, message):
@@ -201,7 +202,7 @@ def test_expect_range_says_where_the_number_fell(capsys):
     metrics.expect_range("erro", 2.5, 1, 2, applies=False)
     metrics.expect_range("erro", math.nan, 1, 2)
     inside, outside, cause, elsewhere, not_a_number = capsys.readouterr().out.splitlines()
-    assert inside.startswith("✔ erro: 1.5 nats")
+    assert inside == "✔ erro: 1,5 nats (faixa esperada: 1 a 2)"
     assert outside.startswith("✘")
     assert "taxa alta demais" in cause
     assert elsewhere.startswith("•")

@@ -1,37 +1,38 @@
 """Pesos gravados com cartão: a volta é exata, e um arquivo estragado nunca vira lixo silencioso."""
 
 import copy
-import itertools
+import hashlib
 import json
 import shutil
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import safetensors.torch
 import torch
 
-from course_lib.data import load_embedded_digits, load_mnist
-from course_lib.metrics import SampleReport
-from course_lib.training import History
-from course_lib.training.recipes import RECIPES, networks, train
+from course_lib import recipes
+from course_lib.data import ImageDataset, load_embedded_digits, load_mnist
+from course_lib.recipes import RECIPES, networks, train
 from course_lib.weights import (
-    DOCUMENT,
-    FLOOR,
     SHIPPED,
+    Card,
     WeightsError,
     load_judge,
-    load_sample_rows,
     load_shipped,
     load_trained,
     measure,
     save_trained,
 )
 
+# As que treinam com dígitos.
+FAMILIES = [name for name, recipe in RECIPES.items() if recipe.data is ImageDataset]
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pesos")
     dataset = load_embedded_digits("train").take(200)
-    trained = {name: train(name, profile="rapido", dataset=dataset, progress=False) for name in RECIPES}
+    trained = {name: train(name, profile="rapido", dataset=dataset, progress=False) for name in FAMILIES}
     for one in trained.values():
         save_trained(folder, one, profile="rapido", seed=0, metrics={"medida": 1.5})
     return folder, trained
@@ -42,7 +43,7 @@ def folder(saved, tmp_path):
     return shutil.copytree(saved[0], tmp_path / "pesos")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_round_trip_is_exact(saved, name):
     """Gravar arredonda o próprio treinado a float16: daí em diante, arquivo e memória são iguais bit a bit."""
     folder, trained = saved
@@ -51,10 +52,11 @@ def test_round_trip_is_exact(saved, name):
         for key, tensor in networks(trained[name].step)[part].state_dict().items():
             assert torch.equal(network.state_dict()[key].cpu(), tensor.cpu()), f"{part}.{key}"
         assert not network.training
-    assert card["historico"] == trained[name].history.to_dict()
-    assert card["dados"]["nome"] == "dígitos embutidos (treino)"
-    assert card["dados"]["imagens"] == 200
-    assert card["metricas"] == {"medida": 1.5}
+    assert card.history == trained[name].history
+    assert card.pretraining == trained[name].pretraining
+    assert card.dataset.name == "dígitos embutidos (treino)"
+    assert card.dataset.images == 200
+    assert card.metrics == {"medida": 1.5}
     if RECIPES[name].sampler is not None:
         samples = RECIPES[name].sampler(step).sample(5)
         assert samples.shape == (5, 1, 28, 28)
@@ -82,27 +84,128 @@ def test_one_changed_byte_is_found_by_its_hash(folder):
         load_trained(folder, "gan")
 
 
-def test_another_architecture_is_named(folder):
+def edit_card(folder, name, **changes):
+    """Troca campos do cartão gravado; ``...`` apaga o campo."""
+    path = folder / f"{name}.json"
+    state = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps({key: value for key, value in state.items() if value is not ...}), encoding="utf-8")
+
+
+def test_the_card_of_another_model_is_named(folder):
     for suffix in (".safetensors", ".json"):
         shutil.copy(folder / f"autoencoder{suffix}", folder / f"vae{suffix}")
-    with pytest.raises(WeightsError, match="outra arquitetura"):
+    with pytest.raises(WeightsError, match=r"é o cartão de 'autoencoder'; esperava o de 'vae'"):
         load_trained(folder, "vae")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 3}'])
+def test_another_architecture_is_named(folder):
+    path = shutil.copy(folder / "autoencoder.safetensors", folder / "vae.safetensors")
+    edit_card(folder, "vae", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(WeightsError, match=r"outra arquitetura\. model\.\S+: veio"):
+        load_trained(folder, "vae")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 3}', '"cartão"', "3", b"\xff"])
 def test_garbage_card_is_refused(folder, text):
-    (folder / "vae.json").write_text(text)
-    with pytest.raises(WeightsError):
+    (folder / "vae.json").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(WeightsError, match="o cartão está estragado"):
+        load_trained(folder, "vae")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sha256": 3}, "sha256 é int"),
+        ({"seconds": "muitos"}, "seconds é str"),
+        ({"history": []}, "history é list"),
+        ({"pretraining": [3]}, r"pretraining\[0\] é int"),
+        ({"dataset": {"name": "MNIST"}}, "falta images, shape, sha256 em dataset"),
+        ({"metrics": {"acerto": None}}, r"metrics\['acerto'\] é NoneType"),
+        ({"config": ...}, r"falta config em vae\.json"),
+        ({"config": {"training": {}}}, "falta networks em config"),
+        ({"config": {"networks": {"model": 3}, "training": {}}}, r"networks\['model'\] é int"),
+    ],
+)
+def test_a_damaged_field_is_named(folder, changes, message):
+    edit_card(folder, "vae", **changes)
+    with pytest.raises(WeightsError, match=message):
         load_trained(folder, "vae")
 
 
 def test_card_holds_what_the_course_promises(saved):
-    card = json.loads((saved[0] / "vae.json").read_text())
-    assert card["parametros"] == {"model": 652_824}
-    assert set(card["versoes"]) == {"course_lib", "torch", "python"}
-    assert card["semente"] == 0
-    assert card["perfil"] == "rapido"
-    assert card["segundos"] > 0
+    card = Card.read(saved[0] / "vae.json")
+    assert card.parameters == {"model": 652_824}
+    assert set(card.versions) == {"course_lib", "torch", "python"}
+    assert card.seed == 0
+    assert card.profile == "rapido"
+    assert card.seconds > 0
+    assert card.dataset.shape == [1, 28, 28]
+    assert card.config.networks["model"] == {"latent_dim": 20, "hidden_dims": [400], "n_classes": 0}
+    assert card.config.training["batch_size"] == RECIPES["vae"].batch_size
+    assert card.config.training["epochs"] == RECIPES["vae"].scales["rapido"].epochs
+    assert card.config.training["lr"] == RECIPES["vae"].config.training["lr"]
+    assert Card.read(saved[0] / "dcgan.json").config.training["average"] == RECIPES["dcgan"].average
+    with pytest.raises(FrozenInstanceError):
+        card.seed = 1
+
+
+def test_the_keys_of_the_card_are_its_fields(saved):
+    text = (saved[0] / "stacked.json").read_text(encoding="utf-8")
+    assert json.loads(text).keys() == Card.__dataclass_fields__.keys()
+    assert Card.read(saved[0] / "stacked.json").to_json() == text
+
+
+# --- a configuração --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "argument", "value", "message"),
+    [
+        ("diffusion", "model", "prediction", "eps", r"model\.prediction: veio 'v', esperava 'eps'"),
+        ("diffusion", "model", "schedule", "linear", r"model\.schedule: veio 'cosine', esperava 'linear'"),
+        ("autoencoder", "model", "relu_code", False, r"model\.relu_code: veio True, esperava False"),
+    ],
+)
+def test_weights_of_another_configuration_are_refused(monkeypatch, name, part, argument, value, message):
+    """Redes das mesmas formas, em que os pesos do curso caberiam e quereriam dizer outra coisa."""
+    recipe = RECIPES[name]
+    arguments = {**recipe.config.networks, part: {**recipe.config.networks[part], argument: value}}
+    other = replace(recipe, config=replace(recipe.config, networks=arguments))
+    shapes = [{k: v.shape for k, v in one.build(1).model.state_dict().items()} for one in (recipe, other)]
+    assert shapes[0] == shapes[1]
+    monkeypatch.setitem(recipes.RECIPES, name, other)
+    with pytest.raises(WeightsError, match=message):
+        load_shipped(name)
+
+
+@pytest.mark.parametrize(
+    ("networks_in_card", "message"),
+    [
+        ({"model": {"latent_dim": 20, "hidden_dims": [400]}}, r"model\.n_classes: veio nada, esperava 0"),
+        ({"model": {"latent_dim": 20, "hidden_dims": [400], "n_classes": 0, "beta": 4}}, r"model\.beta: veio 4, esp"),
+        ({}, r"model\.latent_dim: veio nada, esperava 20"),
+    ],
+)
+def test_a_configuration_with_more_or_less_is_refused(folder, networks_in_card, message):
+    edit_card(folder, "vae", config={"networks": networks_in_card, "training": {}})
+    with pytest.raises(WeightsError, match=message):
+        load_trained(folder, "vae")
+
+
+def test_how_it_was_trained_does_not_matter_to_who_reads(folder):
+    card = Card.read(folder / "vae.json")
+    edit_card(folder, "vae", config={"networks": card.config.networks, "training": {"lr": 1.0}})
+    assert load_trained(folder, "vae")[1].config.training == {"lr": 1.0}
+
+
+@pytest.mark.parametrize("name", ["vaee", "", None])
+def test_unknown_model_lists_the_known_ones(name, tmp_path):
+    for read in (lambda: load_shipped(name), lambda: load_trained(tmp_path, name), lambda: measure(name, None, None)):
+        with pytest.raises(ValueError, match=r"modelo desconhecido: .*autoencoder, .*judge"):
+            read()
+
+
+# --- o disco ---------------------------------------------------------------------------------------------------------
 
 
 def test_full_disk_keeps_the_old_weights(folder, saved, monkeypatch):
@@ -118,11 +221,11 @@ def test_full_disk_keeps_the_old_weights(folder, saved, monkeypatch):
     assert not list(folder.glob(".*tmp"))
 
 
-def test_another_format_is_refused(folder):
-    path = folder / "vae.json"
-    card = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**card, "formato": 99}), encoding="utf-8")
-    with pytest.raises(WeightsError, match="o formato é 99"):
+@pytest.mark.parametrize("card", [{"format": 99}, {"format": 1}, {"formato": 1, "sha256": "abc"}])
+def test_another_format_is_refused(folder, card):
+    (folder / "vae.json").write_text(json.dumps(card), encoding="utf-8")
+    version = next(iter(card.values()))
+    with pytest.raises(WeightsError, match=f"o formato é {version} .*treine de novo"):
         load_trained(folder, "vae")
 
 
@@ -154,12 +257,12 @@ def test_every_shipped_file_has_its_recipe_and_its_card():
 @pytest.mark.parametrize("name", ALL_SHIPPED)
 def test_shipped_weights_load_and_their_card_is_whole(name):
     step, card = load_shipped(name)
-    assert card["modelo"] == name
-    assert card["dados"]["nome"] == "MNIST (treino)"
-    assert card["dados"]["imagens"] == 60_000
-    assert not card["interrompido"]
-    assert len(History.from_dict(card["historico"])) == RECIPES[name].scales[card["perfil"]].epochs
-    assert card["metricas"]
+    assert card.model == name
+    assert card.dataset.name == "MNIST (treino)"
+    assert card.dataset.images == 60_000
+    assert not card.history.interrupted
+    assert len(card.history) == card.config.training["epochs"] == RECIPES[name].scales[card.profile].epochs
+    assert card.metrics
     assert all(not network.training for network in networks(step).values())
 
 
@@ -170,9 +273,9 @@ def test_card_figures_come_out_again(name, mnist_root):
     found = measure(name, step, load_mnist("test", root=mnist_root))
     # As medidas de minutos, feitas uma vez no fim do treino, estão no cartão e não se refazem aqui.
     assert found
-    assert found.keys() <= card["metricas"].keys()
+    assert found.keys() <= card.metrics.keys()
     for label, value in found.items():
-        assert value == pytest.approx(card["metricas"][label], rel=0.02), label
+        assert value == pytest.approx(card.metrics[label], rel=0.02), label
 
 
 @pytest.mark.mnist
@@ -181,69 +284,6 @@ def test_judge_reads_mnist(mnist_root):
     judge = load_judge(test)
     accuracy = (judge.labels(test.images) == test.labels).float().mean().item()
     assert accuracy >= 0.992
-
-
-def test_the_pretraining_study_has_every_run():
-    study = json.loads((SHIPPED / "pretraining.json").read_text(encoding="utf-8"))
-    assert study["dados"] == {"treino": "MNIST (treino)", "imagens": 60_000, "teste": "MNIST (teste)"}
-    runs = [(run["semente"], run["rotulos"], run["pre_treino"]) for run in study["treinamentos"]]
-    assert sorted(runs) == sorted(itertools.product((0, 1, 2), (0, 1_000), (True, False)))
-
-
-ROW = {
-    "name": "gan", "n": 500, "network": "abc", "frechet": 30.0, "kid": 0.5, "kid_std": 0.1, "precision": 0.4,
-    "recall": 0.2, "coverage": [0.1] * 10, "confidence": 0.9, "pesos": "f00", "semente": 0, "segundos": 2.5,
-    "maquina": "aqui",
-}  # fmt: skip
-
-
-def test_the_samples_card_comes_back_sorted_by_distance(tmp_path):
-    path = tmp_path / "samples.json"
-    path.write_text(json.dumps({"linhas": [ROW, {**ROW, "name": FLOOR, "frechet": 0.2}]}), encoding="utf-8")
-    floor, gan = load_sample_rows(path)
-    assert (floor.report.name, gan.report.name) == (FLOOR, "gan")
-    assert gan.report.coverage == (0.1,) * 10
-    assert (gan.weights, gan.seed, gan.seconds, gan.machine) == ("f00", 0, 2.5, "aqui")
-    assert "gan" in SampleReport.table([gan.report])
-
-
-def test_bad_samples_card_says_how_to_make_it(tmp_path):
-    with pytest.raises(WeightsError, match=r"benchmarks\.samples"):
-        load_sample_rows(tmp_path / "samples.json")
-    path = tmp_path / "samples.json"
-    for text in ("{", "[]", '{"linhas": [{"name": "gan"}]}'):
-        path.write_text(text, encoding="utf-8")
-        with pytest.raises(WeightsError, match="estragado"):
-            load_sample_rows(path)
-
-
-def test_the_samples_card_is_of_the_weights_that_ship():
-    rows = load_sample_rows()
-    (judge,) = {row.report.network for row in rows}
-    assert load_shipped("judge")[1]["sha256"].startswith(judge)
-    assert len({row.report.n for row in rows}) == 1
-    measured = {row.report.name: row.weights for row in rows if row.weights}
-    shipped = {name: load_shipped(name)[1]["sha256"] for name in ALL_SHIPPED if RECIPES[name].sampler is not None}
-    assert measured == shipped
-    assert {FLOOR, DOCUMENT} <= {row.report.name for row in rows}
-
-
-def test_the_cyclegan_study_has_every_run():
-    study = json.loads((SHIPPED / "cyclegan_ablations.json").read_text(encoding="utf-8"))
-    assert study["dados"] == {"treino": "MNIST (treino)", "teste": "MNIST (teste)"}
-    # Quem leu o que está escrito em Y foi o gerador que vem com o curso: trocado ele, o estudo se refaz.
-    assert study["leitor"] == load_shipped("cyclegan")[1]["sha256"]
-    runs = [(run["semente"], run["variante"]) for run in study["treinamentos"]]
-    parts = ("receita", "sem ciclo", "sem identidade", "sem reservatório", "só a adversária")
-    assert sorted(runs) == sorted(itertools.product(study["configuracao"]["seeds"], parts))
-
-
-def test_the_stylegan_study_has_every_run():
-    study = json.loads((SHIPPED / "stylegan_ablations.json").read_text(encoding="utf-8"))
-    assert study["dados"] == {"treino": "MNIST (treino)", "teste": "MNIST (teste)"}
-    assert load_shipped("judge")[1]["sha256"].startswith(study["juiz"])
-    runs = [(run["semente"], run["variante"]) for run in study["treinamentos"]]
-    assert sorted(runs) == sorted(itertools.product((0, 1), ("receita (AdaIN)", "demodulação", "sem R1")))
 
 
 def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):

@@ -19,7 +19,15 @@ from torch import nn
 from .wire import Decoder, Encoder, WireError
 
 # De onde podem vir as classes e as funções que uma entrada cita: o que a caixa também tem instalado.
-LIBRARIES = ("torch", "course_lib.data", "course_lib.models", "course_lib.training", "math", "builtins")
+LIBRARIES = (
+    "torch",
+    "course_lib.data",
+    "course_lib.models",
+    "course_lib.training",
+    "course_lib.recipes",
+    "math",
+    "builtins",
+)
 
 _STANDARD = frozenset(nn.Module().__dict__) - {"training"}
 
@@ -69,10 +77,10 @@ class InputEncoder(Encoder):
 class InputDecoder(Decoder):
     """Refaz, dentro da caixa, o que :class:`InputEncoder` codificou."""
 
-    def special(self, node: Any, depth: int) -> Any:
+    def special(self, node: Any) -> Any:
         kind = node["k"]
         if kind == "module":
-            return self._module(node, depth)
+            return self._module(node)
         if kind == "generator":
             return torch.Generator().set_state(self.decode(node["state"]))
         if kind == "size":
@@ -90,7 +98,7 @@ class InputDecoder(Decoder):
             return _resolve(node["class"])(**self.decode(node["fields"]))
         raise WireError(f"entrada de tipo desconhecido: {kind!r}")
 
-    def _module(self, node: dict[str, Any], depth: int) -> nn.Module:
+    def _module(self, node: dict[str, Any]) -> nn.Module:
         cls = _resolve(node["class"])
         module = cls.__new__(cls)
         nn.Module.__init__(module)

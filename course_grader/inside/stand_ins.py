@@ -29,7 +29,7 @@ def install() -> None:
 def rehearse() -> None:
     """Usa cada substituto uma vez, para que os filhos deste processo já encontrem tudo importado."""
     from course_lib.data import load_mnist
-    from course_lib.training.recipes import RECIPES, train
+    from course_lib.recipes import RECIPES, train
 
     load_mnist("train"), load_mnist("test")
     train(next(iter(RECIPES)))
@@ -49,8 +49,8 @@ def _replace_data() -> None:
 
 
 def _replace_training() -> None:
+    from course_lib import recipes
     from course_lib.data import load_embedded_digits
-    from course_lib.training import recipes
     from course_lib.training.history import History
     from course_lib.weights import SHIPPED, load_shipped
 

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib import runtime
+from course_lib import checks, runtime
 
 SPLITS = {"train": "treino", "test": "teste"}
 EMBEDDED = "dígitos embutidos"
@@ -75,18 +75,11 @@ class ImageDataset:
     name: str
 
     def __post_init__(self) -> None:
-        runtime.require_images(self.images, "images")
-        if self.images.dtype != torch.float32:
-            raise TypeError(f"images: veio {self.images.dtype}; esperava torch.float32")
-        if not isinstance(self.labels, Tensor) or self.labels.dtype != torch.int64:
-            kind = self.labels.dtype if isinstance(self.labels, Tensor) else type(self.labels).__name__
-            raise TypeError(f"labels: veio {kind}; esperava um tensor torch.int64")
-        n = self.images.shape[0]
-        runtime.require(n > 0, "images: o conjunto está vazio")
-        runtime.require(
-            tuple(self.labels.shape) == (n,),
-            f"labels: veio forma {tuple(self.labels.shape)}; esperava ({n},), um rótulo por imagem",
-        )
+        checks.images(self.images, "images")
+        checks.dtype(self.images, "images", torch.float32)
+        checks.dtype(self.labels, "labels", torch.int64)
+        checks.not_empty(self.images, "images")
+        checks.shape(self.labels, "labels", len(self.images))
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -103,7 +96,7 @@ class ImageDataset:
 
     def sha256(self) -> str:
         """SHA-256 dos pixels: o cartão de um modelo diz com que dados ele foi treinado."""
-        return hashlib.sha256(self.images.cpu().numpy()).hexdigest()
+        return hashlib.sha256(self.images.cpu().numpy().data).hexdigest()
 
     def to(self, device: torch.device | str) -> ImageDataset:
         """O mesmo conjunto no dispositivo pedido."""
@@ -115,7 +108,7 @@ class ImageDataset:
         Raises:
             ValueError: ``n`` não é um inteiro maior que zero.
         """
-        runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")
+        checks.integer(n, "n")
         if n >= len(self):
             return self
         if seed is None:
@@ -144,8 +137,7 @@ class Batches:
     """
 
     def __init__(self, dataset: ImageDataset, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
-        positive = isinstance(batch_size, int) and batch_size >= 1
-        runtime.require(positive, f"batch_size: veio {batch_size!r}; esperava um inteiro maior que zero")
+        checks.integer(batch_size, "batch_size")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -197,7 +189,7 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
     Referência:
         LeCun, Bottou, Bengio e Haffner (1998), *Gradient-based learning applied to document recognition*.
     """
-    _validate_split(split)
+    checks.one_of(split, "split", SPLITS)
     chosen = Path(root).expanduser() if root is not None else runtime.data_root()
     problems = []
     if chosen is not None:
@@ -241,7 +233,7 @@ def load_embedded_digits(split: str) -> ImageDataset:
     """
     from sklearn.datasets import load_digits
 
-    _validate_split(split)
+    checks.one_of(split, "split", SPLITS)
     digits = load_digits()
     images = torch.from_numpy(digits.images).float().unsqueeze(1) / 16.0
     # 20×20 com borda de 4, como no MNIST, em que o dígito ocupa o centro da imagem.
@@ -252,10 +244,6 @@ def load_embedded_digits(split: str) -> ImageDataset:
     # A ampliação inventa tons intermediários; arredondados a 256, como no MNIST, deles se pode medir a verossimilhança.
     levels = (images[keep].clamp(0, 1) * 255).round()
     return ImageDataset(levels / 127.5 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
-
-
-def _validate_split(split: str) -> None:
-    runtime.require(split in SPLITS, f"split: veio {split!r}; esperava 'train' (treino) ou 'test' (teste)")
 
 
 class _Problem(NamedTuple):

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
-from course_lib import runtime
+from course_lib import checks
 from course_lib.data.images import DataError
 from course_lib.data.unpaired import UnpairedBatches
 
@@ -138,8 +138,7 @@ class PhotoDomains:
             ValueError: ``size`` não é um múltiplo de 8 maior que zero.
             DataError: veja :func:`load_photos`.
         """
-        valid = isinstance(size, int) and size >= 8 and size % 8 == 0
-        runtime.require(valid, f"size: veio {size!r}; esperava um múltiplo de 8, como 256")
+        checks.integer(size, "size", low=8, multiple=8)
         side = round(size * MARGIN)
         x, y = (load_photos(folder, side, progress=progress) for folder in (folder_x, folder_y))
         return cls(x, y, size, f"fotos (X: {Path(folder_x).name}, {len(x)}; Y: {Path(folder_y).name}, {len(y)})")
@@ -156,7 +155,7 @@ class PhotoDomains:
         """SHA-256 dos pixels dos dois domínios."""
         digest = hashlib.sha256()
         for images in (self.x, self.y):
-            digest.update(images.cpu().numpy())
+            digest.update(images.cpu().numpy().data)
         return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> PhotoDomains:

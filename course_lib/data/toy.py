@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib import runtime
+from course_lib import checks, runtime
 from course_lib.data.images import Batch
 
 TOYS = ("luas", "anel", "xadrez")
@@ -38,7 +38,7 @@ class Toy:
     """
 
     def __init__(self, name: str) -> None:
-        runtime.require(name in TOYS, f"name: veio {name!r}; as densidades são {', '.join(TOYS)}")
+        checks.one_of(name, "name", TOYS)
         self.name = name
 
     def sample(self, n: int, *, seed: int | None = None) -> Batch:
@@ -51,7 +51,7 @@ class Toy:
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        runtime.require(isinstance(n, int) and n >= 1, f"n: veio {n!r}; esperava um inteiro maior que zero")
+        checks.integer(n, "n")
         if seed is not None:
             with runtime.isolated_seed(seed):
                 return self.sample(n)
@@ -76,7 +76,7 @@ class Toy:
         Raises:
             ValueError: ``x`` não é (N, 2).
         """
-        runtime.require(x.ndim == 2 and x.shape[1] == 2, f"x: veio forma {tuple(x.shape)}; esperava (N, 2)")
+        checks.shape(x, "x", "N", 2)
         if self.name == "xadrez":
             cell = (x / CHECKER_SIDE).floor()
             inside = (cell.abs() <= 2).all(1) & (cell < 2).all(1) & (cell.sum(1) % 2 == 0)
@@ -90,9 +90,8 @@ class Toy:
 
     def batches(self, batch_size: int, n_batches: int) -> ToyBatches:
         """Uma época de ``n_batches`` lotes novos a cada passagem, para o laço de treinamento."""
-        for name, value in (("batch_size", batch_size), ("n_batches", n_batches)):
-            positive = isinstance(value, int) and value >= 1
-            runtime.require(positive, f"{name}: veio {value!r}; esperava um inteiro maior que zero")
+        checks.integer(batch_size, "batch_size")
+        checks.integer(n_batches, "n_batches")
         return ToyBatches(self, batch_size, n_batches)
 
 

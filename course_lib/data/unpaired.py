@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib import runtime
+from course_lib import checks, runtime
 from course_lib.data.images import ORDER, ImageDataset
 
 # Papel riscado na diagonal: riscos de dois pixels a cada quatro, com tons em [0, 1].
@@ -48,7 +48,7 @@ def hollow(x: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: ``x`` não é um lote de imagens.
     """
-    runtime.require_images(x)
+    checks.images(x)
     ink = (x.clamp(-1, 1) + 1) / 2
     thick = F.max_pool2d(ink, 3, stride=1, padding=1)
     rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
@@ -106,7 +106,7 @@ def split_domains(dataset: ImageDataset, style: Callable[[Tensor], Tensor] = hol
         ValueError: há menos de duas imagens.
     """
     n = len(dataset)
-    runtime.require(n >= 2, f"dataset: veio {n} imagem; dois domínios pedem pelo menos duas")
+    checks.require(n >= 2, f"dataset: veio {n} imagem; dois domínios pedem pelo menos duas")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(SPLIT_SEED)).to(dataset.images.device)
     x, y = (
         ImageDataset(dataset.images.index_select(0, index), dataset.labels.index_select(0, index), dataset.name)
@@ -141,8 +141,7 @@ class UnpairedBatches:
         seed: int = 0,
         transform: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> None:
-        positive = isinstance(batch_size, int) and batch_size >= 1
-        runtime.require(positive, f"batch_size: veio {batch_size!r}; esperava um inteiro maior que zero")
+        checks.integer(batch_size, "batch_size")
         self.x = x
         self.y = y
         self.batch_size = batch_size

@@ -13,6 +13,7 @@ from torch import Tensor
 from course_lib import runtime, viz
 from course_lib.data import ImageDataset
 from course_lib.models.layers import interpolate
+from course_lib.text import number
 
 
 def interpolation(
@@ -60,9 +61,8 @@ def latent_walk(decode: Callable[[Tensor], Tensor], latent_dim: int, *, span: fl
         moved[dim] = value
         with torch.no_grad():
             images = decode(torch.stack([z, moved]).to(runtime.device()))
-        viz.image_grid(
-            images, title=f"coordenada {dim}: de {z[dim]:.2f} para {value:.2f}", captions=["partida", "agora"]
-        )
+        path = f"de {number(z[dim], '.2f')} para {number(value, '.2f')}"
+        viz.image_grid(images, title=f"coordenada {dim}: {path}", captions=["partida", "agora"])
 
     dim = widgets.IntSlider(value=0, min=0, max=latent_dim - 1, description="Coordenada")
     value = widgets.FloatSlider(value=0.0, min=-span, max=span, step=0.25, description="Valor")
@@ -82,12 +82,12 @@ def choose(grids: Mapping[str, Tensor], *, name: str, title: str = "") -> None:
     _show(lambda key: viz.image_grid(grids[key], title=f"{title} {name} = {key}".strip()), key=slider)
 
 
-def _show(draw: Callable[..., None], **controls: widgets.Widget) -> None:
+def _show(draw: Callable[..., object], **controls: widgets.Widget) -> None:
     # Uma imagem que se troca, e não um widgets.Output: este depende de o cliente capturar saídas aninhadas, e o que
     # executa os cadernos na construção do livro já travou nele.
     picture = widgets.Image(format="png")
 
-    def refresh(_=None) -> None:
+    def refresh(_: object = None) -> None:
         draw(**{name: control.value for name, control in controls.items()})
         buffer = io.BytesIO()
         viz.save(buffer)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_lib import runtime
+from course_lib import checks, runtime
 from course_lib.models.vae import (
     DOCUMENT_VARIANCE,
     VAE,
@@ -20,6 +20,8 @@ from course_lib.models.vae import (
 
 # Linhas (imagem, amostra) decodificadas de uma vez: 16.384 × 784 × 4 bytes = 51 MB por tensor intermediário.
 ROWS_AT_ONCE = 16_384
+
+LIKELIHOODS = ("bernoulli", "gaussian")
 
 
 def binarize(images: Tensor, *, seed: int | None = None) -> Tensor:
@@ -61,7 +63,8 @@ def elbo_terms(
     Raises:
         ValueError: verossimilhança desconhecida, ou imagens fora do suporte dela.
     """
-    _require_support(images, likelihood, variance)
+    _check_support(images, likelihood, variance)
+    checks.integer(n_samples, "n_samples")
     reconstruction = kl = 0.0
     with runtime.isolated_seed(seed):
         for x in images.split(max(1, ROWS_AT_ONCE // n_samples)):
@@ -107,8 +110,8 @@ def vae_nll(
     Referência:
         Burda, Grosse e Salakhutdinov (2016), *Importance weighted autoencoders*, equação 8.
     """
-    _require_support(images, likelihood, variance)
-    runtime.require(n_samples >= 1, f"n_samples: veio {n_samples}; esperava pelo menos 1")
+    _check_support(images, likelihood, variance)
+    checks.integer(n_samples, "n_samples")
     images_at_once = max(1, ROWS_AT_ONCE // n_samples)
     total = 0.0
     chunks = images.split(images_at_once)
@@ -125,16 +128,11 @@ def vae_nll(
     return total / len(images)
 
 
-def _require_support(images: Tensor, likelihood: str, variance: float) -> None:
-    runtime.require_images(images, "images")
-    runtime.require(
-        likelihood in ("bernoulli", "gaussian"),
-        f"likelihood: veio {likelihood!r}; esperava 'bernoulli' ou 'gaussian'",
+def _check_support(images: Tensor, likelihood: str, variance: float) -> None:
+    checks.images(images, "images")
+    checks.one_of(likelihood, "likelihood", LIKELIHOODS)
+    checks.number(variance, "variance", "(0, inf)")
+    checks.require(
+        likelihood == "gaussian" or bool((images.abs() == 1).all()),
+        "images: a verossimilhança de Bernoulli só existe para pixels binários; passe as imagens por binarize()",
     )
-    if likelihood == "gaussian":
-        runtime.require(variance > 0, f"variance: veio {variance}; esperava um número maior que zero")
-    else:
-        runtime.require(
-            bool((images.abs() == 1).all()),
-            "images: a verossimilhança de Bernoulli só existe para pixels binários; passe as imagens por binarize()",
-        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from course_lib import runtime
+from course_lib import checks
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     Raises:
         ValueError: as formas diferem.
     """
-    _require_same_images(x_hat, x)
+    _check_same_images(x_hat, x)
     return ((x_hat - x) / 2).square().flatten(1).sum(1)
 
 
@@ -84,8 +85,8 @@ def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    _require_same_images(x_hat, x)
-    return structural_similarity_index_measure(x_hat, x, data_range=2.0, reduction="none")
+    _check_same_images(x_hat, x)
+    return cast(Tensor, structural_similarity_index_measure(x_hat, x, data_range=2.0, reduction="none"))
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,10 @@ class PCA:
         Raises:
             ValueError: ``n_components`` fora de 1 a 784.
         """
-        runtime.require_images(images, "images")
+        checks.images(images, "images")
         x = images.flatten(1)
         dim = x.shape[1]
-        runtime.require(
-            1 <= n_components <= dim, f"n_components: veio {n_components}; esperava um inteiro de 1 a {dim}"
-        )
+        checks.integer(n_components, "n_components", high=dim)
         mean = x.mean(0, dtype=torch.float64)
         gram = torch.zeros(dim, dim, dtype=torch.float64, device=x.device)
         for chunk in x.split(10_000):
@@ -130,15 +129,13 @@ class PCA:
 
     def decode(self, z: Tensor) -> Tensor:
         """Imagens (B, 1, 28, 28) de z (B, K)."""
-        return (z @ self.components + self.mean).view(-1, 1, 28, 28)
+        return (z @ self.components + self.mean).view(-1, *checks.IMAGE_SHAPE)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Reconstrução (B, 1, 28, 28) de x."""
         return self.decode(self.encode(x))
 
 
-def _require_same_images(x_hat: Tensor, x: Tensor) -> None:
-    runtime.require_images(x)
-    runtime.require(
-        x_hat.shape == x.shape, f"x_hat e x: vieram formas {tuple(x_hat.shape)} e {tuple(x.shape)}; esperava a mesma"
-    )
+def _check_same_images(x_hat: Tensor, x: Tensor) -> None:
+    checks.images(x)
+    checks.same_shape(x_hat, x, "x_hat e x")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from course_lib.text import number
+
 
 def expect_range(
     name: str,
@@ -28,8 +30,8 @@ def expect_range(
         causes: o que costuma explicar um número fora da faixa.
         applies: se a faixa vale aqui; ela costuma valer só para o MNIST verdadeiro no perfil ``padrao``.
     """
-    figure = f"{name}: {value:.4g}{' ' + unit if unit else ''}"
-    interval = f"faixa esperada: {low:g} a {high:g}"
+    figure = f"{name}: {number(value, '.4g')}{' ' + unit if unit else ''}"
+    interval = f"faixa esperada: {number(low)} a {number(high)}"
     if not applies:
         print(f"• {figure} ({interval}, no MNIST verdadeiro e no perfil padrao; aqui ela não se aplica)")
     elif low <= value <= high:

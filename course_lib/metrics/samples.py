@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks, runtime
 from course_lib.models.judge import JudgeNetwork
 
 # Imagens classificadas de uma vez, e linhas da matriz de distâncias calculadas de uma vez (2.000 × 10.000 × 4 bytes).
@@ -105,7 +106,7 @@ class Judge:
         Raises:
             TypeError, ValueError: ``images`` não é um lote de imagens.
         """
-        runtime.require_images(images, "images")
+        checks.images(images, "images")
         device = next(self.network.parameters()).device
         features = torch.cat([self.network.features(x.to(device)) for x in images.split(IMAGES_AT_ONCE)])
         return features, self.network.head(features.relu()).softmax(1)
@@ -125,7 +126,7 @@ class Judge:
         Raises:
             ValueError: menos imagens do que características: a covariância não seria estimável.
         """
-        runtime.require(
+        checks.require(
             len(images) > self.network.n_features,
             f"images: vieram {len(images)} imagens; a distância de Fréchet precisa de mais de "
             f"{self.network.n_features}, o número de características",
@@ -193,9 +194,9 @@ def kernel_distance(
     return mean.item(), std.item()
 
 
-def _torchmetrics_distance(metric: type, features: Tensor, reference: Tensor, **options):
+def _torchmetrics_distance(metric: Callable[..., Any], features: Tensor, reference: Tensor, **options: Any) -> Any:
     """As medidas do torchmetrics sobre características já extraídas: a "rede" que elas pedem é a identidade."""
-    identity = nn.Identity()
+    identity: Any = nn.Identity()
     identity.num_features = features.shape[1]
     with warnings.catch_warnings():
         # A KID avisa que guardará as características: são as nossas, que já estão na memória.
@@ -227,7 +228,7 @@ def precision_recall(features: Tensor, reference: Tensor, *, k: int = NEIGHBOURS
         Kynkäänniemi et al. (2019), equações 1 e 2.
     """
     smallest = min(len(features), len(reference))
-    runtime.require(smallest > k, f"features: o menor conjunto tem {smallest} pontos; k = {k} pede pelo menos {k + 1}")
+    checks.require(smallest > k, f"features: o menor conjunto tem {smallest} pontos; k = {k} pede pelo menos {k + 1}")
     return _inside(features, reference, k), _inside(reference, features, k)
 
 
@@ -237,7 +238,7 @@ def neighbour_radii(cloud: Tensor, *, k: int = NEIGHBOURS) -> Tensor:
     Raises:
         ValueError: há menos de k + 1 pontos.
     """
-    runtime.require(len(cloud) > k, f"cloud: vieram {len(cloud)} pontos; k = {k} pede pelo menos {k + 1}")
+    checks.require(len(cloud) > k, f"cloud: vieram {len(cloud)} pontos; k = {k} pede pelo menos {k + 1}")
     # O vizinho de distância zero é o próprio ponto: por isso k + 1.
     return torch.cat([torch.cdist(rows, cloud).kthvalue(k + 1, dim=1).values for rows in cloud.split(ROWS_AT_ONCE)])
 
@@ -261,8 +262,8 @@ def nearest_images(images: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         TypeError, ValueError: ``images`` ou ``reference`` não é um lote de imagens.
     """
-    runtime.require_images(images, "images")
-    runtime.require_images(reference, "reference")
+    checks.images(images, "images")
+    checks.images(reference, "reference")
     flat = reference.flatten(1)
     found = [torch.cdist(rows, flat).min(1) for rows in images.flatten(1).split(IMAGES_AT_ONCE)]
     return torch.cat([each.values for each in found]) / 2, torch.cat([each.indices for each in found])

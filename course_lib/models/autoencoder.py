@@ -8,16 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
-from course_lib.models.layers import (
-    IMAGE_DIM,
-    IMAGE_SHAPE,
-    mlp,
-    require_count,
-    require_dtype,
-    require_latent,
-    tanh,
-)
+from course_lib import checks
+from course_lib.contracts import Batch, Terms
+from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, mlp, pixels, standard_normal
 
 
 class Autoencoder(nn.Module):
@@ -41,12 +34,12 @@ class Autoencoder(nn.Module):
     # Quem recebe imagens com ruído, que passam de [-1, 1], herda daqui e muda isto.
     input_in_range = True
 
+    code_mean: Tensor
+    code_scale: Tensor
+
     def __init__(self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True) -> None:
         super().__init__()
-        runtime.require(
-            isinstance(hidden_dims, Sequence),
-            f"hidden_dims: veio {hidden_dims!r}; esperava uma sequência de larguras, como (256,)",
-        )
+        checks.integers(hidden_dims, "hidden_dims", least=0)
         sizes = (IMAGE_DIM, *hidden_dims, latent_dim)
         self.latent_dim = latent_dim
         self.relu_code = relu_code
@@ -68,9 +61,7 @@ class Autoencoder(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x, in_range=self.input_in_range)
-        require_dtype(x, self.encoder[0])
-        z = self.encoder(x.flatten(1))  # (B, latent_dim)
+        z = self.encoder(pixels(x, self.encoder, in_range=self.input_in_range))  # (B, latent_dim)
         return F.relu(z) if self.relu_code else z
 
     def decode(self, z: Tensor) -> Tensor:
@@ -79,9 +70,8 @@ class Autoencoder(nn.Module):
         Raises:
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder[0], "z")
-        return tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
+        checks.codes(z, self.latent_dim, self.decoder)
+        return fast_tanh(self.decoder(z)).view(-1, *IMAGE_SHAPE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstrução (B, 1, 28, 28) de x (B, 1, 28, 28)."""
@@ -98,7 +88,7 @@ class Autoencoder(nn.Module):
             Ghosh, Sajjadi, Vergari, Black e Schölkopf (2020), *From variational to deterministic autoencoders*
             (a densidade ajustada depois do treino).
         """
-        runtime.require(len(x) > 1, f"x: veio um lote de {len(x)} imagem; a covariância precisa de pelo menos 2")
+        checks.require(len(x) > 1, f"x: veio um lote de {len(x)} imagem; a covariância precisa de pelo menos 2")
         z = self.encode(x)
         # Unidades mortas da ReLU têm variância zero: a raiz por autovalores aceita uma covariância singular.
         eigenvalues, eigenvectors = torch.linalg.eigh(torch.cov(z.T).reshape(self.latent_dim, self.latent_dim))
@@ -112,13 +102,11 @@ class Autoencoder(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        require_count(n)
-        eps = torch.randn(n, self.latent_dim, device=self.code_mean.device, dtype=self.code_mean.dtype)
-        z = self.code_mean + eps @ self.code_scale.T
+        z = self.code_mean + standard_normal(n, self.latent_dim, like=self) @ self.code_scale.T
         return self.decode(F.relu(z) if self.relu_code else z)
 
 
-def reconstruction_objective(model: nn.Module, batch) -> dict[str, Tensor]:
+def reconstruction_objective(model: nn.Module, batch: Batch) -> Terms:
     r"""Erro quadrático médio da reconstrução: :math:`\frac{1}{BD}\sum_{b,d}(\hat{x}_{bd} - x_{bd})^2`.
 
     Args:
@@ -132,7 +120,7 @@ def reconstruction_objective(model: nn.Module, batch) -> dict[str, Tensor]:
     return {"loss": F.mse_loss(model(batch.x), batch.x)}
 
 
-def sparse_objective(model: Autoencoder, batch, *, weight: float) -> dict[str, Tensor]:
+def sparse_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Terms:
     r"""Reconstrução mais o custo de acender unidades: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\sum_j |z_j|`.
 
     A norma 1 puxa cada unidade para zero com a mesma força, esteja ela perto ou longe: as que pouco ajudam apagam-se
@@ -152,14 +140,11 @@ def sparse_objective(model: Autoencoder, batch, *, weight: float) -> dict[str, T
     Referência:
         Ng (2011), *Sparse autoencoder*; a norma 1 é a de Olshausen e Field (1996).
     """
-    runtime.require(weight >= 0, f"weight: veio {weight}; esperava um número maior ou igual a 0")
     z = model.encode(batch.x)
-    reconstruction = F.mse_loss(model.decode(z), batch.x)
-    penalty = z.abs().sum(1).mean()
-    return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}
+    return _penalized(F.mse_loss(model.decode(z), batch.x), z.abs().sum(1).mean(), weight)
 
 
-def contractive_objective(model: Autoencoder, batch, *, weight: float) -> dict[str, Tensor]:
+def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Terms:
     r"""Reconstrução mais a sensibilidade do código: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\|J_f(x)\|_F^2`.
 
     Com uma camada só e ReLU no código, :math:`J_f = \mathrm{diag}(\mathbb{1}[z > 0])\,W`, e a norma sai sem derivar
@@ -179,14 +164,14 @@ def contractive_objective(model: Autoencoder, batch, *, weight: float) -> dict[s
     Referência:
         Rifai, Vincent, Muller, Glorot e Bengio (2011), *Contractive auto-encoders*, equação 3 (lá com sigmoide).
     """
-    runtime.require(weight >= 0, f"weight: veio {weight}; esperava um número maior ou igual a 0")
-    runtime.require(
-        len(model.encoder) == 1 and model.relu_code,
-        f"model: veio um codificador de {(len(model.encoder) + 1) // 2} camadas, relu_code={model.relu_code}; "
-        "esperava uma camada só (hidden_dims=()) com relu_code=True",
-    )
+    checks.require(len(model.encoder) == 1 and model.relu_code, "model: esperava uma camada só (hidden_dims=()) e ReLU")
     z = model.encode(batch.x)
-    reconstruction = F.mse_loss(model.decode(z), batch.x)
-    row_norms = model.encoder[0].weight.square().sum(1)  # (latent_dim,)
+    weights, _ = model.encoder.parameters()
+    row_norms = weights.square().sum(1)  # (latent_dim,)
     penalty = ((z > 0).to(row_norms.dtype) @ row_norms).mean()
+    return _penalized(F.mse_loss(model.decode(z), batch.x), penalty, weight)
+
+
+def _penalized(reconstruction: Tensor, penalty: Tensor, weight: float) -> Terms:
+    checks.number(weight, "weight", "[0, inf)")
     return {"loss": reconstruction + weight * penalty, "reconstruction": reconstruction, "penalty": penalty}

@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from course_lib import runtime
-from course_lib.models.layers import require_count, require_dtype, tanh
+from course_lib import checks
+from course_lib.contracts import Terms, UnpairedBatch
+from course_lib.models.layers import fast_tanh, frozen
 
 
 class ResnetBlock(nn.Module):
@@ -59,11 +61,10 @@ class ResnetGenerator(nn.Module):
         self, image_channels: int = 1, width: int = 64, *, fold: int = 4, n_downs: int = 0, n_blocks: int = 3
     ) -> None:
         super().__init__()
-        for name, size in (("image_channels", image_channels), ("width", width), ("fold", fold)):
-            require_count(size, name)
-        require_count(n_blocks, "n_blocks")
-        valid = isinstance(n_downs, int) and n_downs >= 0
-        runtime.require(valid, f"n_downs: veio {n_downs!r}; esperava um inteiro maior ou igual a zero")
+        sizes = {"image_channels": image_channels, "width": width, "fold": fold, "n_blocks": n_blocks}
+        for name, size in sizes.items():
+            checks.integer(size, name)
+        checks.integer(n_downs, "n_downs", low=0)
         self.image_channels = image_channels
         self.multiple = fold * 2**n_downs
         # Numa imagem dobrada, 3×3 posições já cobrem tantos pixels quanto a convolução 7×7 do artigo, ou mais.
@@ -89,9 +90,8 @@ class ResnetGenerator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens de C canais, ou H ou W não é múltiplo de ``multiple``.
         """
-        _require_images(x, self.image_channels, self.multiple)
-        require_dtype(x, self.head)
-        return tanh(self.unfold(self.head(self.net(x))))
+        checks.sized_images(x, self.image_channels, self.multiple, self.head)
+        return fast_tanh(self.unfold(self.head(self.net(x))))
 
 
 class PatchDiscriminator(nn.Module):
@@ -117,7 +117,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, image_channels: int = 1, width: int = 32, *, n_downs: int = 1) -> None:
         super().__init__()
         for name, size in {"image_channels": image_channels, "width": width, "n_downs": n_downs}.items():
-            require_count(size, name)
+            checks.integer(size, name)
         self.image_channels = image_channels
         self.multiple = 2**n_downs
         layers = [nn.Conv2d(image_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -139,8 +139,7 @@ class PatchDiscriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens de C canais.
         """
-        _require_images(x, self.image_channels, self.multiple)
-        require_dtype(x, self.net[0])
+        checks.sized_images(x, self.image_channels, self.multiple, self.net)
         return self.net(x).squeeze(1)
 
 
@@ -165,8 +164,7 @@ class ImagePool:
     """
 
     def __init__(self, capacity: int = 50) -> None:
-        valid = isinstance(capacity, int) and capacity >= 0
-        runtime.require(valid, f"capacity: veio {capacity!r}; esperava um inteiro maior ou igual a zero")
+        checks.integer(capacity, "capacity", low=0)
         self.capacity = capacity
         self.images: list[Tensor] = []
 
@@ -182,13 +180,10 @@ class ImagePool:
         for fake, swap, slot in zip(fakes.detach(), swaps, slots, strict=True):
             if len(self.images) < self.capacity:
                 self.images.append(fake.clone())
-                shown.append(fake)
             elif swap:
                 # Retomadas de um checkpoint, as guardadas vêm da CPU.
-                shown.append(self.images[slot].to(fake))
-                self.images[slot] = fake.clone()
-            else:
-                shown.append(fake)
+                fake, self.images[slot] = self.images[slot].to(fake), fake.clone()
+            shown.append(fake)
         return torch.stack(shown)
 
     def state_dict(self) -> dict[str, Any]:
@@ -201,21 +196,19 @@ class ImagePool:
         Raises:
             ValueError: o estado é de um reservatório de outro tamanho.
         """
-        runtime.require(
-            state["capacity"] == self.capacity,
-            f"capacity: o estado é de {state['capacity']} imagens; este reservatório guarda {self.capacity}",
-        )
+        saved, mine = state["capacity"], self.capacity
+        checks.require(saved == mine, f"capacity: o estado é de {saved} imagens; este reservatório guarda {mine}")
         self.images = list(state["images"].clone()) if state["images"] is not None else []
 
 
-class LinearDecay(torch.optim.lr_scheduler.LRScheduler):
+class LinearDecay(LambdaLR):
     r"""Taxa constante na primeira metade dos passos; na segunda, em linha reta até zero.
 
     .. math:: \eta_n = \eta_0 \min\left(1,\ 2\left(1 - \frac{n}{N}\right)\right)
 
     Args:
         optimizer: o otimizador.
-        total_steps: N, os passos do treinamento.
+        total_steps: N, os passos do treinamento. Vai no checkpoint, que só se retoma com o mesmo N.
 
     Referência:
         Zhu et al. (2017), seção 4.
@@ -223,12 +216,11 @@ class LinearDecay(torch.optim.lr_scheduler.LRScheduler):
 
     def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
         self.total_steps = total_steps
-        super().__init__(optimizer)
+        super().__init__(optimizer, self.factor)
 
-    def get_lr(self) -> list[float]:
-        """A taxa de cada grupo no passo atual."""
-        factor = min(1.0, max(0.0, 2 * (1 - self.last_epoch / self.total_steps)))
-        return [base * factor for base in self.base_lrs]
+    def factor(self, n: int) -> float:
+        """Por quanto a taxa inicial se multiplica no passo n."""
+        return min(1.0, max(0.0, 2 * (1 - n / self.total_steps)))
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -317,7 +309,7 @@ class CycleGANStep:
         disc_y: nn.Module,
         gen_optimizer: torch.optim.Optimizer,
         disc_optimizer: torch.optim.Optimizer,
-        schedulers: tuple[Any, Any] | None = None,
+        schedulers: tuple[LRScheduler | None, LRScheduler | None] = (None, None),
         *,
         cycle_weight: float = 10.0,
         identity_weight: float = 5.0,
@@ -325,21 +317,21 @@ class CycleGANStep:
         autocast: torch.dtype | None = None,
     ) -> None:
         for name, weight in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
-            runtime.require(weight >= 0, f"{name}: veio {weight}; esperava um número maior ou igual a zero")
+            checks.number(weight, name, "[0, inf)")
         self.gen_xy = gen_xy
         self.gen_yx = gen_yx
         self.disc_x = disc_x
         self.disc_y = disc_y
         self.gen_optimizer = gen_optimizer
         self.disc_optimizer = disc_optimizer
-        self.gen_scheduler, self.disc_scheduler = schedulers or (None, None)
+        self.gen_scheduler, self.disc_scheduler = schedulers
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.pool_x = ImagePool(pool_size)
         self.pool_y = ImagePool(pool_size)
         self.autocast = autocast
 
-    def __call__(self, batch: Any) -> dict[str, Tensor]:
+    def __call__(self, batch: UnpairedBatch) -> Terms:
         """Anda um passo com ``batch.x`` e ``batch.y`` (B, C, H, W), sem par entre si, e devolve cada termo.
 
         Raises:
@@ -371,23 +363,18 @@ class CycleGANStep:
         terms = {"gen_loss": gen_loss, **gen_terms, "disc_x": disc_x_loss, "disc_y": disc_y_loss}
         return {name: value.detach() for name, value in terms.items()}
 
-    def _generators(self, x: Tensor, y: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def _generators(self, x: Tensor, y: Tensor) -> tuple[Terms, Tensor, Tensor]:
         """Os termos dos geradores, sem peso, e as imagens falsas dos dois domínios."""
         fake_y, fake_x = self.gen_xy(x), self.gen_yx(y)
         # O gradiente atravessa os discriminadores, mas os pesos deles ficam de fora da conta.
-        self._train_discriminators(False)
-        terms = {"gan_xy": generator_loss(self.disc_y(fake_y)), "gan_yx": generator_loss(self.disc_x(fake_x))}
-        self._train_discriminators(True)
+        with frozen(self.disc_x, self.disc_y):
+            terms = {"gan_xy": generator_loss(self.disc_y(fake_y)), "gan_yx": generator_loss(self.disc_x(fake_x))}
         terms["cycle_x"] = cycle_loss(self.gen_yx(fake_y), x)
         terms["cycle_y"] = cycle_loss(self.gen_xy(fake_x), y)
         if self.identity_weight > 0:
             terms["identity_x"] = identity_loss(self.gen_yx(x), x)
             terms["identity_y"] = identity_loss(self.gen_xy(y), y)
         return terms, fake_x, fake_y
-
-    def _train_discriminators(self, enabled: bool) -> None:
-        self.disc_x.requires_grad_(enabled)
-        self.disc_y.requires_grad_(enabled)
 
     @staticmethod
     def _judge(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -408,13 +395,3 @@ def _paper_init(layer: nn.Module) -> None:
         nn.init.normal_(layer.weight, 0.0, 0.02)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-
-def _require_images(x: Tensor, channels: int, multiple: int) -> None:
-    if isinstance(x, Tensor) and x.ndim == 4:
-        size = tuple(x.shape[2:])
-        fits = all(side > 0 and side % multiple == 0 for side in size)
-        runtime.require(fits, f"x: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}")
-        runtime.require_images(x, shape=(channels, *size))
-    else:
-        runtime.require_images(x, shape=(channels, 28, 28))

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks
+from course_lib.contracts import Batch, Terms
 from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.layers import IMAGE_SHAPE, require_count, tanh
+from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, standard_normal
 
 # Acima disto o desvio já não é de pixels em [0, 1]: 25, por exemplo, é da escala de 0 a 255.
 MAX_SIGMA = 10.0
@@ -36,9 +37,7 @@ def gaussian_noise(x: Tensor, sigma: float, *, generator: torch.Generator | None
     Raises:
         ValueError: ``sigma`` fora da faixa.
     """
-    runtime.require(
-        0 <= sigma <= MAX_SIGMA, f"sigma: veio {sigma}; esperava de 0 a {MAX_SIGMA:g}, com os pixels em [0, 1]"
-    )
+    checks.number(sigma, "sigma", f"[0, {MAX_SIGMA}]", "um desvio, com os pixels em [0, 1],")
     return x + 2 * sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
@@ -59,9 +58,7 @@ def masking_noise(
     Referência:
         Vincent, Larochelle, Bengio e Manzagol (2008), *Extracting and composing robust features*.
     """
-    _require_fraction(fraction)
-    erased = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device) < fraction
-    return x.masked_fill(erased, value)
+    return x.masked_fill(_draw(x, fraction, generator) < fraction, value)
 
 
 def salt_and_pepper(x: Tensor, fraction: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -75,10 +72,15 @@ def salt_and_pepper(x: Tensor, fraction: float, *, generator: torch.Generator | 
     Raises:
         ValueError: ``fraction`` fora de [0, 1].
     """
-    _require_fraction(fraction)
-    draw = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    draw = _draw(x, fraction, generator)
     # Um sorteio só decide se troca e por quê: a primeira metade da fração vira preto; a segunda, branco.
     return x.masked_fill(draw < fraction, 1.0).masked_fill(draw < fraction / 2, -1.0)
+
+
+def _draw(x: Tensor, fraction: float, generator: torch.Generator | None) -> Tensor:
+    """Um sorteio uniforme por valor de x: fica abaixo de ``fraction`` com essa probabilidade."""
+    checks.number(fraction, "fraction", "[0, 1]", "uma probabilidade")
+    return torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def varied_gaussian_noise(x: Tensor, low: float, high: float, *, generator: torch.Generator | None = None) -> Tensor:
@@ -93,9 +95,7 @@ def varied_gaussian_noise(x: Tensor, low: float, high: float, *, generator: torc
     Raises:
         ValueError: a faixa é vazia ou sai de (0, 10].
     """
-    runtime.require(
-        0 < low <= high <= MAX_SIGMA, f"low e high: vieram {low} e {high}; esperava 0 < low ≤ high ≤ {MAX_SIGMA:g}"
-    )
+    checks.span(low, high, "low e high", MAX_SIGMA)
     u = torch.rand(len(x), 1, 1, 1, generator=generator, dtype=x.dtype, device=x.device)
     return x + low * (high / low) ** u * gaussian_noise(torch.zeros_like(x), 1.0, generator=generator)
 
@@ -141,11 +141,8 @@ class ConvDenoiser(nn.Module):
 
     def __init__(self, width: int = 16, *, sigma_min: float = 0.05, sigma_max: float = 5.0) -> None:
         super().__init__()
-        runtime.require(isinstance(width, int) and width >= 1, f"width: veio {width!r}; esperava um inteiro ≥ 1")
-        runtime.require(
-            0 < sigma_min < sigma_max <= MAX_SIGMA,
-            f"sigma_min e sigma_max: vieram {sigma_min} e {sigma_max}; esperava 0 < mínimo < máximo ≤ {MAX_SIGMA:g}",
-        )
+        checks.integer(width, "width")
+        checks.span(sigma_min, sigma_max, "sigma_min e sigma_max", MAX_SIGMA, strict=True)
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max
         self.down_28 = _conv(1, width)
@@ -169,7 +166,7 @@ class ConvDenoiser(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x, in_range=False)
+        checks.images(x, in_range=False)
         # Com desvio 5 os pixels passam de 20: dividir pelo tamanho típico dá à rede números parecidos em todo nível.
         scale = x.flatten(1).square().mean(1).add(1e-6).sqrt().view(-1, 1, 1, 1)
         h_28 = self.down_28(x / scale)  # (B, W, 28, 28)
@@ -177,8 +174,7 @@ class ConvDenoiser(nn.Module):
         h_7 = self.down_7(h_14)  # (B, 4W, 7, 7)
         h_14 = self.merge_14(torch.cat([self.up_14(h_7), h_14], 1))
         h_28 = self.merge_28(torch.cat([self.up_28(h_14), h_28], 1))
-        # Sob autocast a saída viria em bfloat16, com três algarismos.
-        return tanh(self.out(h_28).to(self.out.weight.dtype))
+        return fast_tanh(full_precision(self.out, h_28))
 
     @torch.no_grad()
     def sample(self, n: int, *, steps: int = 40) -> Tensor:
@@ -200,11 +196,9 @@ class ConvDenoiser(nn.Module):
             Song e Ermon (2019), *Generative modeling by estimating gradients of the data distribution*; Ho, Jain e
             Abbeel (2020), equação 7.
         """
-        require_count(n)
-        runtime.require(isinstance(steps, int) and steps >= 2, f"steps: veio {steps!r}; esperava um inteiro ≥ 2")
-        weight = self.out.weight
+        checks.integer(steps, "steps", low=2)
         ratio = (self.sigma_min / self.sigma_max) ** (1 / (steps - 1))
-        x = 2 * self.sigma_max * torch.randn(n, *IMAGE_SHAPE, dtype=weight.dtype, device=weight.device)
+        x = 2 * self.sigma_max * standard_normal(n, *IMAGE_SHAPE, like=self)
         for k in range(1, steps):
             sigma = self.sigma_max * ratio**k
             mean = torch.lerp(self(x), x, ratio**2)
@@ -212,7 +206,7 @@ class ConvDenoiser(nn.Module):
         return self(x)
 
 
-def denoising_objective(model: nn.Module, batch, *, corrupt: Corruption) -> dict[str, Tensor]:
+def denoising_objective(model: nn.Module, batch: Batch, *, corrupt: Corruption) -> Terms:
     r"""Entrada corrompida, alvo limpo: :math:`\frac{1}{BD}\sum_{b,d}(g(f(\tilde{x}))_{bd} - x_{bd})^2`.
 
     Com ruído gaussiano, a rede que minimiza isto é :math:`\mathbb{E}[x \mid \tilde{x}]`, e daí sai o escore:
@@ -234,7 +228,3 @@ def denoising_objective(model: nn.Module, batch, *, corrupt: Corruption) -> dict
 
 def _conv(n_in: int, n_out: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1), nn.ReLU())
-
-
-def _require_fraction(fraction: float) -> None:
-    runtime.require(0 <= fraction <= 1, f"fraction: veio {fraction}; esperava uma probabilidade, de 0 a 1")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, require_count
-from course_lib.models.unet import UNet
+from course_lib import checks
+from course_lib.checks import IMAGE_SHAPE
+from course_lib.contracts import LabelledBatch, Terms
+from course_lib.models.layers import draw_classes, standard_normal
+from course_lib.models.unet import UNet, class_count, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
-# Meia largura da caixinha de um tom de cinza, com os 256 tons espalhados em [-1, 1].
-HALF_BIN = 1 / 255
 
 
 def linear_schedule(steps: int) -> Tensor:
@@ -25,7 +25,7 @@ def linear_schedule(steps: int) -> Tensor:
     Com outro número de passos as duas pontas são multiplicadas por 1.000 / steps, para que o ruído total não mude.
 
     Args:
-        steps: T, de 20 em diante: com menos, a última variância passaria de 1.
+        steps: T, de 21 em diante: com menos, a última variância chegaria a 1.
 
     Returns:
         (T,) em float64.
@@ -36,9 +36,7 @@ def linear_schedule(steps: int) -> Tensor:
     Referência:
         Ho, Jain e Abbeel (2020), seção 4.
     """
-    runtime.require(
-        isinstance(steps, int) and steps > 20, f"steps: veio {steps!r}; o plano linear pede pelo menos 21 passos"
-    )
+    checks.integer(steps, "steps", low=21)
     scale = 1_000 / steps
     return torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64)
 
@@ -62,7 +60,7 @@ def cosine_schedule(steps: int) -> Tensor:
     Referência:
         Nichol e Dhariwal (2021), *Improved denoising diffusion probabilistic models*, equação 17.
     """
-    runtime.require(isinstance(steps, int) and steps >= 1, f"steps: veio {steps!r}; esperava um inteiro ≥ 1")
+    checks.integer(steps, "steps")
     u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     alpha_bar = torch.cos((u + 0.008) / 1.008 * math.pi / 2).square()
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
@@ -80,7 +78,8 @@ class Diffusion(nn.Module):
     :math:`\hat\epsilon`.
 
     Args:
-        network: ``network(x, t, y)``, com t em [0, 1); a :class:`~course_lib.models.unet.UNet` quando falta.
+        network: ``network(x, t, y)``, com t em [0, 1); a :class:`~course_lib.models.unet.UNet` quando falta. Se ela
+            não olha a classe (``n_classes=None``), y é sempre ``None``.
         steps: T.
         schedule: ``"cosine"`` ou ``"linear"``.
         prediction: o que a rede prevê, ``"v"`` ou ``"eps"``.
@@ -93,6 +92,9 @@ class Diffusion(nn.Module):
         *Progressive distillation for fast sampling of diffusion models*, apêndice D.
     """
 
+    beta: Tensor
+    alpha_bar: Tensor
+
     def __init__(
         self,
         network: nn.Module | None = None,
@@ -102,12 +104,8 @@ class Diffusion(nn.Module):
         prediction: str = "v",
     ) -> None:
         super().__init__()
-        runtime.require(
-            schedule in SCHEDULES, f"schedule: veio {schedule!r}; os planos de ruído são {', '.join(SCHEDULES)}"
-        )
-        runtime.require(
-            prediction in PREDICTIONS, f"prediction: veio {prediction!r}; esperava {' ou '.join(PREDICTIONS)}"
-        )
+        checks.one_of(schedule, "schedule", SCHEDULES)
+        checks.one_of(prediction, "prediction", PREDICTIONS)
         beta = SCHEDULES[schedule](steps)
         self.network = network if network is not None else UNet()
         self.steps = steps
@@ -136,9 +134,7 @@ class Diffusion(nn.Module):
         Referência:
             Ho, Jain e Abbeel (2020), equação 4.
         """
-        runtime.require(
-            eps.shape == x_0.shape, f"eps: veio forma {tuple(eps.shape)}; esperava a de x_0, {tuple(x_0.shape)}"
-        )
+        checks.same_shape(x_0, eps, "x_0 e eps")
         signal, noise = self.rates(self.alpha_bar_at(t, len(x_0)))
         return signal * x_0 + noise * eps
 
@@ -180,45 +176,35 @@ class Diffusion(nn.Module):
         """Saída da rede (B, 1, 28, 28) para x_t, t (B,) em 0..T-1 e o dígito y (B,), ou nenhum."""
         return self.network(x_t, t / self.steps, y)
 
-    def predict(
-        self, x_t: Tensor, t: Tensor, y: Tensor | None = None, *, guidance: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
-        r"""Estimativas :math:`(\hat{x}_0, \hat\epsilon)`, com :math:`\hat{x}_0` cortada em [-1, 1].
-
-        Com ``guidance`` w > 0, a saída com o dígito é afastada da saída sem ele: :math:`(1 + w)\,o(x, y) - w\,o(x)`.
+    def predict(self, x_t: Tensor, t: Tensor, y: Tensor | None = None, *, guidance: float = 0.0) -> Tensor:
+        r"""A imagem limpa que a rede imagina, :math:`\hat{x}_0` (B, 1, 28, 28), cortada em [-1, 1].
 
         Args:
             x_t: (B, 1, 28, 28).
             t: (B,) inteiros em 0..T-1.
             y: (B,) dígitos; ``None`` para nenhum.
-            guidance: w ≥ 0; só tem efeito quando há ``y``.
+            guidance: força da guia sem classificador (:func:`~course_lib.models.unet.guided`).
 
         Raises:
             ValueError: ``guidance`` negativo, ou maior que zero sem ``y``.
-
-        Referência:
-            Ho e Salimans (2022), *Classifier-free diffusion guidance*, equação 6.
         """
-        runtime.require(guidance >= 0, f"guidance: veio {guidance}; esperava um número maior ou igual a zero")
-        runtime.require(guidance == 0 or y is not None, "guidance: só guia quem sabe aonde ir; passe também y")
         signal, noise = self.rates(self.alpha_bar_at(t, len(x_t)))
-        if guidance:
-            none = torch.full_like(y, self.network.n_classes)
-            with_y, without_y = self(x_t.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([y, none])).chunk(2)
-            output = (1 + guidance) * with_y - guidance * without_y
-        else:
-            output = self(x_t, t, y)
+        output = guided(self.network, x_t, t / self.steps, y, guidance)
         x_0 = (x_t - noise * output) / signal if self.prediction == "eps" else signal * x_t - noise * output
-        x_0 = x_0.clamp(-1, 1)
-        # Depois do corte, o ruído é o que falta para que x_0 e eps continuem a explicar o mesmo x_t.
-        return x_0, (x_t - signal * x_0) / noise
+        return x_0.clamp(-1, 1)
+
+    def noise_in(self, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
+        r"""O ruído :math:`\hat\epsilon` (B, 1, 28, 28) que falta para que ``x_0``, sujo até t, seja ``x_t``.
+
+        Depois do corte de :meth:`predict`, é com este ruído, e não com o da rede, que os dois explicam o mesmo x_t.
+        """
+        signal, noise = self.rates(self.alpha_bar_at(t, len(x_t)))
+        return (x_t - signal * x_0) / noise
 
     def sample(self, n: int, *, steps: int = 30, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
         """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM; sem ``y``, o dígito de cada uma é sorteado."""
-        require_count(n)
-        if y is None:
-            y = torch.randint(self.network.n_classes, (n,), device=self.beta.device)
-        return ddim_sample(self, n, steps=steps, y=y, guidance=guidance)
+        y = draw_classes(n, class_count(self.network), self) if y is None else y
+        return sample(self, standard_normal(n, *IMAGE_SHAPE, like=self), steps=steps, y=y, guidance=guidance)
 
     def alpha_bar_at(self, t: Tensor, n: int, *, clean: bool = False) -> Tensor:
         r""":math:`\bar\alpha_t` (n, 1, 1, 1); com ``clean``, aceita t = -1, a imagem limpa, em que vale 1.
@@ -226,9 +212,13 @@ class Diffusion(nn.Module):
         Raises:
             ValueError: ``t`` não são n inteiros na faixa.
         """
-        runtime.require_index(t, n, -1 if clean else 0, self.steps - 1, "t")
+        checks.index(t, n, -1 if clean else 0, self.steps - 1, "t")
         padded = F.pad(self.alpha_bar, (1, 0), value=1.0)
         return padded[t + 1].view(n, 1, 1, 1)
+
+    def at(self, t: int, n: int) -> Tensor:
+        """O mesmo instante para n imagens: (n,)."""
+        return torch.full((n,), t, device=self.beta.device)
 
     @staticmethod
     def rates(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,14 +226,14 @@ class Diffusion(nn.Module):
         return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 
-def diffusion_objective(model: Diffusion, batch, *, label_dropout: float = 0.1) -> dict[str, Tensor]:
+def diffusion_objective(model: Diffusion, batch: LabelledBatch, *, label_dropout: float = 0.1) -> Terms:
     r"""A perda simples: erro quadrático médio da previsão, num instante sorteado por imagem.
 
     .. math:: E_{t, \epsilon}\,\lVert o_\theta(x_t, t, y) - \text{alvo} \rVert^2 / D
 
     Args:
         model: o modelo.
-        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1] e ``labels`` (B,).
+        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1] e, se a rede olha a classe, ``labels`` (B,).
         label_dropout: fração das imagens que a rede vê sem o dígito, para poder amostrar com e sem ele.
 
     Returns:
@@ -255,15 +245,15 @@ def diffusion_objective(model: Diffusion, batch, *, label_dropout: float = 0.1) 
     Referência:
         Ho, Jain e Abbeel (2020), equação 14.
     """
-    runtime.require(0 <= label_dropout <= 1, f"label_dropout: veio {label_dropout}; esperava um número de 0 a 1")
-    runtime.require_images(batch.x, "batch.x")
-    B = len(batch.x)
-    t = torch.randint(model.steps, (B,), device=batch.x.device)
+    checks.images(batch.x, "batch.x")
+    t = torch.randint(model.steps, (len(batch.x),), device=batch.x.device)
     eps = torch.randn_like(batch.x)
-    dropped = torch.rand(B, device=batch.x.device) < label_dropout
-    y = torch.where(dropped, model.network.n_classes, batch.labels)
+    y = drop_labels(model.network, batch, label_dropout)
     output = model(model.q_sample(batch.x, t, eps), t, y)
     return {"loss": F.mse_loss(output, model.target(batch.x, t, eps))}
+
+
+# --- a volta ----------------------------------------------------------------------------------------------------------
 
 
 def timesteps(total: int, steps: int) -> list[tuple[int, int]]:
@@ -272,13 +262,12 @@ def timesteps(total: int, steps: int) -> list[tuple[int, int]]:
     Raises:
         ValueError: ``steps`` fora de 1..T.
     """
-    valid = isinstance(steps, int) and 1 <= steps <= total
-    runtime.require(valid, f"steps: veio {steps!r}; esperava um inteiro de 1 a {total}, os passos do modelo")
+    checks.integer(steps, "steps", high=total)
     visited = [round((total - 1) * (1 - i / steps) - i / steps) for i in range(steps + 1)]
     return list(pairwise(visited))
 
 
-def ddpm_step(model: Diffusion, x_t: Tensor, x_0: Tensor, eps: Tensor, t: Tensor, s: Tensor) -> Tensor:
+def ddpm_step(model: Diffusion, x_t: Tensor, x_0: Tensor, t: Tensor, s: Tensor) -> Tensor:
     r"""Um salto ancestral de t a s: sorteia de :math:`q(x_s|x_t, \hat{x}_0)`; ao chegar a s = -1, sem ruído.
 
     Referência:
@@ -288,7 +277,7 @@ def ddpm_step(model: Diffusion, x_t: Tensor, x_0: Tensor, eps: Tensor, t: Tensor
     return mean + variance.sqrt() * torch.randn_like(x_t)  # em s = -1 a variância é zero
 
 
-def ddim_step(model: Diffusion, x_t: Tensor, x_0: Tensor, eps: Tensor, t: Tensor, s: Tensor) -> Tensor:
+def ddim_step(model: Diffusion, x_t: Tensor, x_0: Tensor, t: Tensor, s: Tensor) -> Tensor:
     r"""Um salto determinístico de t a s: o mesmo :math:`\hat{x}_0` e o mesmo ruído, na dose de s.
 
     .. math:: x_s = \sqrt{\bar\alpha_s}\,\hat{x}_0 + \sqrt{1 - \bar\alpha_s}\,\hat\epsilon
@@ -297,83 +286,65 @@ def ddim_step(model: Diffusion, x_t: Tensor, x_0: Tensor, eps: Tensor, t: Tensor
         Song, Meng e Ermon (2021), *Denoising diffusion implicit models*, equação 12 com σ = 0.
     """
     signal, noise = model.rates(model.alpha_bar_at(s, len(x_t), clean=True))
-    return signal * x_0 + noise * eps
+    return signal * x_0 + noise * model.noise_in(x_t, x_0, t)
+
+
+# salto(modelo, x_t, x_0, t, s) -> x_s
+Jump = Callable[[Diffusion, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
-def _sample(
-    step: Callable[..., Tensor],
+def chain(
     model: Diffusion,
-    n: int,
+    x: Tensor,
     *,
-    steps: int,
-    y: Tensor | None,
-    guidance: float,
-    x_T: Tensor | None,
-    on_step: Callable[[int, Tensor, Tensor], None] | None,
-    known: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    require_count(n)
-    device = model.beta.device
-    x = torch.randn(n, *IMAGE_SHAPE, device=device) if x_T is None else x_T
-    runtime.require(x.shape == (n, *IMAGE_SHAPE), f"x_T: veio forma {tuple(x.shape)}; esperava {(n, *IMAGE_SHAPE)}")
-    for now, after in timesteps(model.steps, steps):
-        t, s = (torch.full((n,), index, device=device) for index in (now, after))
-        x_0, eps = model.predict(x, t, y, guidance=guidance)
-        x = step(model, x, x_0, eps, t, s)
-        if known is not None:
-            image, mask = known
-            fresh = model.q_sample(image, s, torch.randn_like(image)) if after >= 0 else image
-            x = torch.where(mask, fresh, x)
-        if on_step is not None:
-            on_step(after, x, x_0)
-    return x
-
-
-def ddpm_sample(
-    model: Diffusion,
-    n: int,
-    *,
-    steps: int = 1_000,
+    steps: int = 30,
+    step: Jump = ddim_step,
     y: Tensor | None = None,
     guidance: float = 0.0,
-    x_T: Tensor | None = None,
-    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
-) -> Tensor:
-    """``n`` imagens (n, 1, 28, 28) pela cadeia ancestral (:func:`ddpm_step`).
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    r"""A volta, salto a salto: em cada um a rede imagina :math:`\hat{x}_0`, e ``step`` anda na direção dela.
 
     Args:
         model: o modelo.
-        n: quantas.
+        x: ruído inicial (n, 1, 28, 28).
         steps: saltos, de 1 a T.
+        step: :func:`ddim_step` ou :func:`ddpm_step`.
         y: (n,) dígitos pedidos; ``None`` amostra sem dígito.
-        guidance: força da guia (veja :meth:`Diffusion.predict`).
-        x_T: ruído inicial (n, 1, 28, 28); sorteado quando falta.
-        on_step: ``on_step(s, x_s, x_0)``, chamado depois de cada salto.
+        guidance: força da guia (:func:`~course_lib.models.unet.guided`).
+
+    Yields:
+        ``(s, x_s, x_0)`` depois de cada salto: aonde chegou, a imagem ali e a que a rede imaginou para saltar.
 
     Raises:
-        ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa.
+        ValueError: ``steps`` ou ``guidance`` fora da faixa.
     """
-    return _sample(ddpm_step, model, n, steps=steps, y=y, guidance=guidance, x_T=x_T, on_step=on_step)
+    for now, after in timesteps(model.steps, steps):
+        t, s = model.at(now, len(x)), model.at(after, len(x))
+        x_0 = model.predict(x, t, y, guidance=guidance)
+        x = step(model, x, x_0, t, s)
+        yield after, x, x_0
 
 
-def ddim_sample(
+def sample(
     model: Diffusion,
-    n: int,
+    x: Tensor,
     *,
     steps: int = 30,
+    step: Jump = ddim_step,
     y: Tensor | None = None,
     guidance: float = 0.0,
-    x_T: Tensor | None = None,
-    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Tensor:
-    """``n`` imagens (n, 1, 28, 28) pelo caminho determinístico (:func:`ddim_step`): o acaso está todo em ``x_T``.
+    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``: o fim da :func:`chain`, de que são os argumentos.
 
-    Os argumentos são os de :func:`ddpm_sample`.
+    Com :func:`ddim_step` o acaso está todo em ``x``.
     """
-    return _sample(ddim_step, model, n, steps=steps, y=y, guidance=guidance, x_T=x_T, on_step=on_step)
+    for _, x_s, _ in chain(model, x, steps=steps, step=step, y=y, guidance=guidance):
+        x = x_s
+    return x
 
 
+@torch.no_grad()
 def inpaint(
     model: Diffusion, x: Tensor, mask: Tensor, *, steps: int = 250, y: Tensor | None = None, guidance: float = 0.0
 ) -> Tensor:
@@ -395,63 +366,12 @@ def inpaint(
     Referência:
         Lugmayr et al. (2022), *RePaint*, algoritmo 1 sem as voltas.
     """
-    runtime.require_images(x)
-    runtime.require(mask.dtype == torch.bool, f"mask: veio {mask.dtype}; esperava booleanos")
-    return _sample(
-        ddpm_step, model, len(x), steps=steps, y=y, guidance=guidance, x_T=None, on_step=None, known=(x, mask)
-    )
-
-
-@torch.no_grad()
-def variational_bound(
-    model: Diffusion, x: Tensor, y: Tensor | None = None, *, steps: int | None = None
-) -> dict[str, Tensor]:
-    r"""Cota superior de :math:`-\log_2 p(x)`, em bits por dimensão, da cadeia ancestral de ``steps`` saltos.
-
-    .. math:: \mathrm{KL}(q(x_T|x_0)\,\|\,N(0, I)) + \sum_{(t, s)} \tfrac{1}{2}(\mathrm{SNR}_s - \mathrm{SNR}_t)
-        \lVert x_0 - \hat{x}_0(x_t) \rVert^2 - \log p(x_0|x_{t_1})
-
-    A soma percorre os saltos com s ≥ 0; o último, que chega à imagem limpa, é uma normal em torno de
-    :math:`\hat{x}_0`, com a massa de cada um dos 256 tons.
-
-    Args:
-        model: o modelo.
-        x: (B, 1, 28, 28) em [-1, 1], com 256 tons.
-        y: (B,) dígitos, ou ``None``.
-        steps: saltos da cadeia; T quando falta.
-
-    Returns:
-        ``prior``, ``denoising``, ``decoder`` e a soma ``total``, cada um (B,).
-
-    Raises:
-        TypeError, ValueError: ``x`` não é um lote de imagens de 256 tons, ou ``steps`` fora de 1..T.
-
-    Referência:
-        Ho, Jain e Abbeel (2020), equação 5; a forma com a razão sinal-ruído é de Kingma et al. (2021), *Variational
-        diffusion models*, equação 13.
-    """
-    runtime.require_levels(x)
-    B = len(x)
-    bar = model.alpha_bar.double()
-    snr = bar / (1 - bar)
-    prior = 0.5 * (bar[-1] * x.double().square() - bar[-1] - torch.log1p(-bar[-1])).flatten(1).sum(1)
-    denoising = torch.zeros(B, dtype=torch.float64, device=x.device)
-    decoder = denoising
-    for now, after in timesteps(model.steps, model.steps if steps is None else steps):
-        t = torch.full((B,), now, device=x.device)
-        x_0, _ = model.predict(model.q_sample(x, t, torch.randn_like(x)), t, y)
-        if after >= 0:
-            error = (x - x_0).square().flatten(1).sum(1).double()
-            denoising = denoising + 0.5 * (snr[after] - snr[now]) * error
-        else:
-            decoder = -_discretized_log_likelihood(x.double(), x_0.double(), (1 - bar[now]).sqrt())
-    terms = {"prior": prior, "denoising": denoising, "decoder": decoder, "total": prior + denoising + decoder}
-    return {name: value / (IMAGE_DIM * math.log(2)) for name, value in terms.items()}
-
-
-def _discretized_log_likelihood(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """log da massa que N(mean, std²) põe na caixinha do tom x; as caixinhas das pontas vão até o infinito. (B,)."""
-    normal = torch.distributions.Normal(0.0, 1.0)
-    upper = torch.where(x > 1 - HALF_BIN, 1.0, normal.cdf((x + HALF_BIN - mean) / std))
-    lower = torch.where(x < -1 + HALF_BIN, 0.0, normal.cdf((x - HALF_BIN - mean) / std))
-    return (upper - lower).clamp_min(1e-12).log().flatten(1).sum(1)
+    checks.images(x)
+    checks.require(mask.dtype == torch.bool, f"mask: veio {mask.dtype}; esperava booleanos")
+    filled = torch.randn_like(x)
+    for now, after in timesteps(model.steps, steps):
+        t, s = model.at(now, len(x)), model.at(after, len(x))
+        filled = ddpm_step(model, filled, model.predict(filled, t, y, guidance=guidance), t, s)
+        known = x if after < 0 else model.q_sample(x, s, torch.randn_like(x))
+        filled = torch.where(mask, known, filled)
+    return filled

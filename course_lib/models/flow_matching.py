@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
-from course_lib.models.layers import IMAGE_SHAPE, require_count
-from course_lib.models.unet import UNet
+from course_lib import checks
+from course_lib.checks import IMAGE_SHAPE
+from course_lib.contracts import LabelledBatch, Terms
+from course_lib.models.layers import draw_classes, standard_normal
+from course_lib.models.unet import UNet, class_count, drop_labels, guided
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
@@ -20,7 +22,7 @@ class FlowMatching(nn.Module):
 
     Args:
         network: ``network(x, t, y)``, com t (B,) em [0, 1]; a :class:`~course_lib.models.unet.UNet` quando falta. Se
-            ela tem ``n_classes``, y vai de 0 a ``n_classes``, que é "sem classe"; se não tem, y é sempre ``None``.
+            ela não olha a classe (``n_classes=None``, ou nem isso), y é sempre ``None``.
         shape: forma de um exemplo; (2,) para pontos no plano.
 
     Referência:
@@ -32,18 +34,13 @@ class FlowMatching(nn.Module):
         self.network = network if network is not None else UNet()
         self.shape = tuple(shape)
 
-    @property
-    def n_classes(self) -> int | None:
-        """Quantas classes a rede distingue; ``None`` se ela não olha a classe."""
-        return getattr(self.network, "n_classes", None)
-
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Velocidade, da forma de x, em x (B, …), t (B,) em [0, 1] e y (B,), ou nenhum.
 
         Raises:
             ValueError: ``t`` não tem um instante por exemplo, ou sai de [0, 1].
         """
-        runtime.require_time(t, len(x))
+        checks.times(t, len(x))
         return self.network(x, t, y)
 
     @torch.no_grad()
@@ -59,34 +56,15 @@ class FlowMatching(nn.Module):
         Raises:
             ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``y`` ou guia pedidos a uma rede sem classes.
         """
-        require_count(n)
-        runtime.require(
-            isinstance(steps, int) and steps >= 2 and steps % 2 == 0,
-            f"steps: veio {steps!r}; esperava um inteiro par, a partir de 2",
-        )
-        runtime.require(guidance >= 0, f"guidance: veio {guidance}; esperava um número maior ou igual a zero")
-        runtime.require(
-            self.n_classes is not None or (y is None and not guidance),
-            "y e guidance: só servem a uma rede que olha a classe; esta não tem n_classes",
-        )
-        weights = next(self.parameters())
-        x = torch.randn(n, *self.shape, device=weights.device, dtype=weights.dtype)
-        if y is None and self.n_classes is not None:
-            y = torch.randint(self.n_classes, (n,), device=x.device)
-
-        def velocity(x: Tensor, t: Tensor) -> Tensor:
-            if not guidance:
-                return self(x, t, y)
-            both = torch.cat([y, torch.full_like(y, self.n_classes)])
-            with_y, without_y = self(torch.cat([x, x]), t.repeat(2), both).chunk(2)
-            return (1 + guidance) * with_y - guidance * without_y
-
-        x = integrate(velocity, x, steps=steps // 2)
+        checks.integer(steps, "steps", low=2, multiple=2)
+        x = standard_normal(n, *self.shape, like=self)
+        y = draw_classes(n, class_count(self.network), self) if y is None else y
+        x = integrate(lambda x, t: guided(self.network, x, t, y, guidance), x, steps=steps // 2)
         # A integração passa um pouco de preto e de branco; só numa imagem isso não quer dizer nada.
         return x.clamp(-1, 1) if self.shape == IMAGE_SHAPE else x
 
 
-def flow_matching_objective(model: FlowMatching, batch, *, label_dropout: float = 0.1) -> dict[str, Tensor]:
+def flow_matching_objective(model: FlowMatching, batch: LabelledBatch, *, label_dropout: float = 0.1) -> Terms:
     r"""Erro quadrático médio da velocidade no caminho reto entre um ruído e um dado.
 
     .. math:: E_{t, x_0, x_1}\,\lVert u_\theta(x_t, t, y) - (x_1 - x_0) \rVert^2 / D, \qquad x_t = (1 - t)\,x_0 + t\,x_1
@@ -105,30 +83,18 @@ def flow_matching_objective(model: FlowMatching, batch, *, label_dropout: float 
     Referência:
         Lipman et al. (2023), equação 23 com σ_min = 0.
     """
-    runtime.require(0 <= label_dropout <= 1, f"label_dropout: veio {label_dropout}; esperava um número de 0 a 1")
     x_1 = batch.x
-    B = len(x_1)
     x_0 = torch.randn_like(x_1)
-    t = torch.rand(B, device=x_1.device)
-    y = None
-    if model.n_classes is not None:
-        dropped = torch.rand(B, device=x_1.device) < label_dropout
-        y = torch.where(dropped, model.n_classes, batch.labels)
-    at = t.view(B, *[1] * (x_1.ndim - 1))
+    t = torch.rand(len(x_1), device=x_1.device)
+    y = drop_labels(model.network, batch, label_dropout)
+    at = t.view(-1, *[1] * (x_1.ndim - 1))
     return {"loss": F.mse_loss(model((1 - at) * x_0 + at * x_1, t, y), x_1 - x_0)}
 
 
-def integrate(
-    velocity: Velocity,
-    x: Tensor,
-    *,
-    steps: int,
-    start: float = 0.0,
-    end: float = 1.0,
-    method: str = "midpoint",
-    on_step: Callable[[float, Tensor], None] | None = None,
-) -> Tensor:
-    r"""Resolve :math:`dx/dt = u(x, t)` de ``start`` a ``end``; com ``start > end``, volta no tempo.
+def trajectory(
+    velocity: Velocity, x: Tensor, *, steps: int, start: float = 0.0, end: float = 1.0, method: str = "midpoint"
+) -> Iterator[tuple[float, Tensor]]:
+    r"""Resolve :math:`dx/dt = u(x, t)` de ``start`` a ``end``, passo a passo; com ``start > end``, volta no tempo.
 
     Args:
         velocity: ``velocity(x, t)``, com t (B,).
@@ -137,16 +103,15 @@ def integrate(
         start: instante de partida.
         end: instante de chegada.
         method: ``"euler"`` (uma avaliação por passo) ou ``"midpoint"`` (duas, e erro uma ordem menor).
-        on_step: ``on_step(t, x)``, chamado depois de cada passo.
 
-    Returns:
-        x no instante ``end``, da mesma forma.
+    Yields:
+        ``(t, x)`` depois de cada passo.
 
     Raises:
         ValueError: método desconhecido, ou ``steps`` menor que 1.
     """
-    runtime.require(method in ("euler", "midpoint"), f"method: veio {method!r}; esperava 'euler' ou 'midpoint'")
-    runtime.require(isinstance(steps, int) and steps >= 1, f"steps: veio {steps!r}; esperava um inteiro ≥ 1")
+    checks.one_of(method, "method", ("euler", "midpoint"))
+    checks.integer(steps, "steps")
     h = (end - start) / steps
     for i in range(steps):
         t = torch.full((len(x),), start + i * h, device=x.device, dtype=x.dtype)
@@ -154,6 +119,13 @@ def integrate(
         if method == "midpoint":
             u = velocity(x + h / 2 * u, t + h / 2)
         x = x + h * u
-        if on_step is not None:
-            on_step(start + (i + 1) * h, x)
+        yield start + (i + 1) * h, x
+
+
+def integrate(
+    velocity: Velocity, x: Tensor, *, steps: int, start: float = 0.0, end: float = 1.0, method: str = "midpoint"
+) -> Tensor:
+    """x no instante ``end``, o fim da :func:`trajectory`, de que são os argumentos."""
+    for _, x_t in trajectory(velocity, x, steps=steps, start=start, end=end, method=method):
+        x = x_t
     return x

@@ -9,16 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from course_lib import runtime
-from course_lib.models.layers import (
-    IMAGE_DIM,
-    IMAGE_SHAPE,
-    mlp,
-    require_count,
-    require_dtype,
-    require_latent,
-    tanh,
-)
+from course_lib import checks
+from course_lib.contracts import LabelledBatch, Terms
+from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, frozen, mlp, with_class
 
 
 class Generator(nn.Module):
@@ -35,6 +28,8 @@ class Generator(nn.Module):
         Goodfellow et al. (2014), *Generative adversarial nets*.
     """
 
+    n_classes = None  # não é condicional
+
     def __init__(self, latent_dim: int = 20, hidden_dim: int = 256) -> None:
         super().__init__()
         self.latent_dim = latent_dim
@@ -46,9 +41,8 @@ class Generator(nn.Module):
         Raises:
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma.
         """
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.net[0], "z")
-        return tanh(self.net(z)).view(-1, *IMAGE_SHAPE)
+        checks.codes(z, self.latent_dim, self.net)
+        return fast_tanh(self.net(z)).view(-1, *IMAGE_SHAPE)
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
@@ -57,7 +51,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        require_count(n)
+        checks.integer(n, "n")
         weights = next(self.parameters())
         return self(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype))
 
@@ -82,8 +76,7 @@ class Discriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x)
-        require_dtype(x, self.net[0])
+        checks.images(x, layer=self.net)
         return self.net(x.flatten(1)).squeeze(1)
 
 
@@ -105,8 +98,7 @@ class ConvGenerator(nn.Module):
 
     def __init__(self, latent_dim: int = 64, channels: int = 96, *, n_classes: int | None = None) -> None:
         super().__init__()
-        valid = isinstance(channels, int) and channels >= 2 and channels % 2 == 0
-        runtime.require(valid, f"channels: veio {channels!r}; esperava um número par e positivo")
+        checks.integer(channels, "channels", low=2, multiple=2)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         self.stem = nn.Linear(latent_dim + (n_classes or 0), channels * 7 * 7, bias=False)
@@ -126,11 +118,8 @@ class ConvGenerator(nn.Module):
         Raises:
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma; falta ou sobra ``y``, ou ele sai da faixa.
         """
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.stem, "z")
-        _require_class(y, self.n_classes, len(z))
-        code = z if y is None else torch.cat([z, F.one_hot(y, self.n_classes).to(z.dtype)], dim=1)
-        return tanh(self.net(self.stem(code)))
+        checks.codes(z, self.latent_dim, self.stem)
+        return fast_tanh(self.net(self.stem(with_class(z, y, self.n_classes))))
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
@@ -139,7 +128,7 @@ class ConvGenerator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``y`` não serve.
         """
-        require_count(n)
+        checks.integer(n, "n")
         weights = self.stem.weight
         if y is None and self.n_classes is not None:
             y = torch.randint(self.n_classes, (n,), device=weights.device)
@@ -166,7 +155,7 @@ class ConvDiscriminator(nn.Module):
 
     def __init__(self, channels: int = 32, *, spectral: bool = False, n_classes: int | None = None) -> None:
         super().__init__()
-        require_count(channels, "channels")
+        checks.integer(channels, "channels")
         self.n_classes = n_classes
         limit = spectral_norm if spectral else _as_is
         layers: list[nn.Module] = []
@@ -184,25 +173,15 @@ class ConvDiscriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens; falta ou sobra ``y``, ou ele sai da faixa.
         """
-        runtime.require_images(x)
-        require_dtype(x, self.logit)
-        _require_class(y, self.n_classes, len(x))
+        checks.images(x, layer=self.logit)
+        checks.classes(y, len(x), self.n_classes)
         h = self.features(x)
-        logits = self.logit(h).squeeze(1)
-        return logits if y is None else logits + (self.label(y) * h).sum(1)
+        logits: Tensor = self.logit(h).squeeze(1)
+        return logits if self.label is None else logits + (self.label(y) * h).sum(1)
 
 
 def _as_is(layer: nn.Module) -> nn.Module:
     return layer
-
-
-def _require_class(y: Tensor | None, n_classes: int | None, n: int) -> None:
-    runtime.require(
-        (y is None) == (n_classes is None),
-        "y: esta rede não é condicional, e não recebe classe" if n_classes is None else "y: falta a classe, (B,)",
-    )
-    if y is not None:
-        runtime.require_index(y, n, 0, n_classes - 1, "y")
 
 
 # --- as perdas --------------------------------------------------------------------------------------------------------
@@ -317,8 +296,8 @@ class GANStep:
 
     def __init__(
         self,
-        gen: nn.Module,
-        disc: nn.Module,
+        gen: Generator | ConvGenerator,
+        disc: Discriminator | ConvDiscriminator,
         gen_optimizer: torch.optim.Optimizer,
         disc_optimizer: torch.optim.Optimizer,
         *,
@@ -334,15 +313,15 @@ class GANStep:
         self.disc_loss = disc_loss
         self.penalty = penalty
 
-    def __call__(self, batch) -> dict[str, Tensor]:
+    def __call__(self, batch: LabelledBatch) -> Terms:
         """Anda um passo com ``batch.x`` (B, 1, 28, 28) e devolve as duas perdas (e a penalidade, se há).
 
         Raises:
             TypeError, ValueError: ``batch.x`` não é um lote de imagens.
         """
-        runtime.require_images(batch.x, "batch.x")
+        checks.images(batch.x, "batch.x")
         x, n = batch.x, len(batch.x)
-        y = (batch.labels,) if getattr(self.gen, "n_classes", None) is not None else ()
+        y = (batch.labels,) if self.gen.n_classes is not None else ()
         z = torch.randn(n, self.gen.latent_dim, device=x.device, dtype=x.dtype)
         fake = self.gen(z, *y)
 
@@ -359,9 +338,8 @@ class GANStep:
         self.disc_optimizer.step()
 
         # Gerador: o gradiente atravessa o discriminador, mas os pesos deste ficam de fora da conta.
-        self.disc.requires_grad_(False)
-        gen_loss = self.gen_loss(self.disc(fake, *y))
-        self.disc.requires_grad_(True)
+        with frozen(self.disc):
+            gen_loss = self.gen_loss(self.disc(fake, *y))
         self.gen_optimizer.zero_grad()
         gen_loss.backward()
         self.gen_optimizer.step()

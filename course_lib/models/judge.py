@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks
+from course_lib.contracts import LabelledBatch, Terms
 
 
 class JudgeNetwork(nn.Module):
@@ -42,7 +43,7 @@ class JudgeNetwork(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x)
+        checks.images(x)
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def _conv(n_in: int, n_out: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()
 
 
-def classification_objective(model: nn.Module, batch, *, shift: int = 0) -> dict[str, Tensor]:
+def classification_objective(model: nn.Module, batch: LabelledBatch, *, shift: int = 0) -> Terms:
     """Entropia cruzada e acerto de um classificador.
 
     Args:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks
+from course_lib.checks import IMAGE_SHAPE as IMAGE_SHAPE
 
-IMAGE_SHAPE = (1, 28, 28)
 IMAGE_DIM = math.prod(IMAGE_SHAPE)
 
 
@@ -25,14 +28,17 @@ def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) 
     Raises:
         ValueError: menos de duas larguras, ou alguma menor que 1.
     """
-    runtime.require(len(sizes) >= 2, f"sizes: veio {tuple(sizes)}; esperava pelo menos duas larguras")
-    for size in sizes:
-        positive = isinstance(size, int) and size >= 1
-        runtime.require(positive, f"larguras das camadas: veio {tuple(sizes)}; esperava inteiros maiores que zero")
+    checks.integers(sizes, "larguras das camadas", least=2)
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def start_at_zero(layer: nn.Module) -> None:
+    """Zera os parâmetros da camada: a parte da rede que ela encerra começa sem efeito, e aprende a partir daí."""
+    for weights in layer.parameters():
+        nn.init.zeros_(weights)
 
 
 class _Tanh(torch.autograd.Function):
@@ -45,54 +51,34 @@ class _Tanh(torch.autograd.Function):
         return a.mul(2).sigmoid_().mul_(2).sub_(1)
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, _inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(output)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return torch.ops.aten.tanh_backward(grad, y)
 
 
-def tanh(a: Tensor) -> Tensor:
+def fast_tanh(a: Tensor) -> Tensor:
     """``torch.tanh``, a menos de arredondamento (1e-7), e mais rápida na CPU; é a saída das redes que fazem imagens."""
     return _Tanh.apply(a) if a.is_cpu else torch.tanh(a)
 
 
-def require_dtype(value: Tensor, layer: nn.Linear, name: str = "x") -> None:
-    """Confere que ``value`` tem o tipo dos pesos da camada (um array do NumPy vira float64, a rede é float32).
+tanh = fast_tanh
 
-    Sob ``torch.autocast`` os tipos podem diferir: é ele que os concilia.
 
-    Raises:
-        TypeError: o tipo é outro.
-    """
-    expected = layer.weight.dtype
-    if value.dtype != expected and not torch.is_autocast_enabled(value.device.type):
-        raise TypeError(f"{name}: veio {value.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
+def require_dtype(value: Tensor, layer: nn.Module, name: str = "x") -> None:
+    checks.dtype_of(value, layer, name)
 
 
 def require_latent(z: Tensor, latent_dim: int, name: str = "z") -> None:
-    """Confere que ``z`` é um tensor de ponto flutuante de forma (B, latent_dim).
-
-    Raises:
-        TypeError: ``z`` não é um tensor de ponto flutuante.
-        ValueError: a forma é outra.
-    """
-    if not isinstance(z, Tensor) or not z.is_floating_point():
-        kind = z.dtype if isinstance(z, Tensor) else type(z).__name__
-        raise TypeError(f"{name}: veio {kind}; esperava um tensor float32")
-    if z.ndim != 2 or z.shape[1] != latent_dim:
-        raise ValueError(f"{name}: veio um tensor de forma {tuple(z.shape)}; esperava (B, {latent_dim})")
+    checks.floating(z, name)
+    checks.shape(z, name, "B", latent_dim)
 
 
 def require_count(n: int, name: str = "n") -> None:
-    """Confere que ``n`` é um número de amostras.
-
-    Raises:
-        ValueError: ``n`` não é um inteiro maior que zero.
-    """
-    runtime.require(isinstance(n, int) and n >= 1, f"{name}: veio {n!r}; esperava um inteiro maior que zero")
+    checks.integer(n, name)
 
 
 def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
@@ -109,10 +95,87 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     Raises:
         ValueError: as formas diferem, ou ``n`` é menor que 2.
     """
-    runtime.require(
-        z_start.ndim == 1 and z_start.shape == z_end.shape,
-        f"z_start e z_end: vieram formas {tuple(z_start.shape)} e {tuple(z_end.shape)}; esperava dois vetores iguais",
-    )
-    runtime.require(n >= 2, f"n: veio {n}; esperava pelo menos 2, os dois extremos")
+    checks.shape(z_start, "z_start", "latent_dim")
+    checks.same_shape(z_start, z_end, "z_start e z_end")
+    checks.integer(n, "n", low=2)
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
+
+
+def pixels(x: Tensor, network: nn.Module, *, in_range: bool = True) -> Tensor:
+    """As imagens x (B, 1, 28, 28) em fila, (B, 784), como ``network`` as recebe.
+
+    Args:
+        x: (B, 1, 28, 28) em [-1, 1].
+        network: a rede densa que as lê.
+        in_range: se a faixa importa; quem tira ruído recebe o que passa dela.
+
+    Raises:
+        TypeError: ``x`` não é um tensor do tipo dos pesos de ``network``.
+        ValueError: a forma é outra, ou há valores fora de [-1, 1].
+    """
+    checks.images(x, in_range=in_range, layer=network)
+    return x.flatten(1)
+
+
+def draw_classes(n: int, n_classes: int | None, like: nn.Module) -> Tensor | None:
+    """``n`` classes (n,) sorteadas por igual, no dispositivo de ``like``; numa rede sem classes, ``None``.
+
+    Raises:
+        ValueError: ``n`` não é um inteiro maior que zero.
+    """
+    checks.integer(n, "n")
+    return None if n_classes is None else torch.randint(n_classes, (n,), device=next(like.parameters()).device)
+
+
+def with_class(value: Tensor, y: Tensor | None, n_classes: int | None) -> Tensor:
+    """Acrescenta a value (B, D) as classes y (B,), em *one-hot*: (B, D + n_classes); sem classes, devolve ``value``.
+
+    Raises:
+        ValueError: ``y`` falta, sobra, ou não é das classes.
+    """
+    checks.classes(y, len(value), n_classes)
+    if y is None or n_classes is None:
+        return value
+    return torch.cat([value, F.one_hot(y, n_classes).to(value.dtype)], dim=1)
+
+
+def standard_normal(n: int, *shape: int, like: nn.Module) -> Tensor:
+    """``n`` sorteios de N(0, I), (n, *shape), do tipo e no dispositivo dos pesos de ``like``.
+
+    Raises:
+        ValueError: ``n`` não é um inteiro maior que zero.
+    """
+    checks.integer(n, "n")
+    weights = next(like.parameters())
+    return torch.randn(n, *shape, device=weights.device, dtype=weights.dtype)
+
+
+def full_precision(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """``network(*inputs)`` no tipo dos pesos da rede, mesmo sob ``torch.autocast``.
+
+    Ali os produtos saem em bfloat16, com três algarismos: basta para as camadas do meio, e não para uma imagem ou para
+    uma soma de 784 logaritmos, que erraria por nats inteiros. É o cuidado de quem entrega o resultado da rede a uma
+    conta; as redes não precisam saber dele.
+    """
+    return network(*inputs).to(next(network.parameters()).dtype)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Dentro do bloco, os parâmetros de ``networks`` não recebem gradiente; na saída cada um volta a ser o que era.
+
+    O gradiente continua a *atravessar* a rede até a entrada: é o que o gerador de uma GAN pede ao discriminador, sem
+    pagar por derivadas que ninguém usará.
+
+    Args:
+        networks: as redes; o modo (treino ou avaliação) delas não muda.
+    """
+    before = [(parameter, parameter.requires_grad) for network in networks for parameter in network.parameters()]
+    try:
+        for parameter, _ in before:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter, required in before:
+            parameter.requires_grad_(required)

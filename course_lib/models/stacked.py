@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks
+from course_lib.contracts import Batch, Terms
 from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.layers import IMAGE_DIM, mlp, require_dtype, tanh
+from course_lib.models.layers import IMAGE_DIM, fast_tanh, mlp, pixels
 
 
 class StackLayer(nn.Module):
@@ -34,10 +35,7 @@ class StackLayer(nn.Module):
 
     def encode(self, h: Tensor) -> Tensor:
         """O que a camada entrega, (B, n_out), do que ela recebe, h (B, n_in)."""
-        runtime.require(
-            h.ndim == 2 and h.shape[1] == self.n_in, f"h: veio forma {tuple(h.shape)}; esperava (B, {self.n_in})"
-        )
-        require_dtype(h, self.encoder[0], "h")
+        checks.codes(h, self.n_in, self.encoder, "h")
         code = self.encoder(h)
         return F.relu(code) if self.relu else code
 
@@ -46,7 +44,7 @@ class StackLayer(nn.Module):
         h_hat = self.decoder(self.encode(h))
         # Nas camadas de cima o alvo nunca é negativo, mas a ReLU espera o desenrolar: aqui, uma unidade apagada não
         # teria gradiente para acender.
-        return tanh(h_hat) if self.n_in == IMAGE_DIM else h_hat
+        return fast_tanh(h_hat) if self.n_in == IMAGE_DIM else h_hat
 
 
 def stack_layers(sizes: Sequence[int], *, relu_code: bool = True) -> list[StackLayer]:
@@ -55,7 +53,7 @@ def stack_layers(sizes: Sequence[int], *, relu_code: bool = True) -> list[StackL
     Raises:
         ValueError: menos de duas larguras, ou alguma menor que 1.
     """
-    runtime.require(len(sizes) >= 2, f"sizes: veio {tuple(sizes)}; esperava pelo menos duas larguras")
+    checks.integers(sizes, "sizes", least=2)
     layers = [StackLayer(n_in, n_out) for n_in, n_out in pairwise(sizes)]
     layers[-1].relu = relu_code
     return layers
@@ -75,8 +73,12 @@ def freeze(layer: nn.Module) -> nn.Module:
 
 
 def layer_objective(
-    layer: StackLayer, batch, *, below: Sequence[StackLayer] = (), corrupt: Callable[[Tensor], Tensor] | None = None
-) -> dict[str, Tensor]:
+    layer: StackLayer,
+    batch: Batch,
+    *,
+    below: Sequence[StackLayer] = (),
+    corrupt: Callable[[Tensor], Tensor] | None = None,
+) -> Terms:
     r"""A camada reconstrói o que as congeladas abaixo lhe entregam: :math:`\|\hat{h} - h\|^2 / (B\,n_{in})`.
 
     Args:
@@ -130,8 +132,7 @@ class StackClassifier(nn.Module):
 
     def __init__(self, sizes: Sequence[int], n_classes: int = 10) -> None:
         super().__init__()
-        runtime.require(len(sizes) >= 2, f"sizes: veio {tuple(sizes)}; esperava pelo menos duas larguras")
-        self.body = mlp((*sizes, n_classes))
+        self.body = nn.Sequential(*mlp(sizes), nn.ReLU(), *mlp((sizes[-1], n_classes)))
 
     @torch.no_grad()
     def load_layers(self, layers: Sequence[StackLayer]) -> None:
@@ -142,7 +143,7 @@ class StackClassifier(nn.Module):
         """
         hidden = [part for part in self.body if isinstance(part, nn.Linear)][:-1]
         found, expected = _stack_sizes(layers)[1:], tuple(linear.out_features for linear in hidden)
-        runtime.require(found == expected, f"layers: veio uma pilha de larguras {found}; esperava {expected}")
+        checks.require(found == expected, f"layers: veio uma pilha de larguras {found}; esperava {expected}")
         for layer, linear in zip(layers, hidden, strict=True):
             linear.load_state_dict(layer.encoder[0].state_dict())
 
@@ -152,18 +153,12 @@ class StackClassifier(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        runtime.require_images(x)
-        require_dtype(x, self.body[0])
-        return self.body(x.flatten(1))
+        return self.body(pixels(x, self.body))
 
 
 def _stack_sizes(layers: Sequence[StackLayer]) -> tuple[int, ...]:
-    runtime.require(len(layers) > 0, "layers: a pilha está vazia")
-    sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
-    fits = sizes[0] == IMAGE_DIM and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
-    described = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers)
-    runtime.require(
-        fits,
-        f"layers: veio {described}; esperava camadas que se encaixam a partir de {IMAGE_DIM}, sem ReLU só a última",
-    )
-    return sizes
+    checks.not_empty(layers, "layers")
+    fits = layers[0].n_in == IMAGE_DIM and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
+    came = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers)
+    checks.require(fits, f"layers: veio {came}; esperava camadas encaixadas a partir de 784, sem ReLU só a última")
+    return (layers[0].n_in, *(layer.n_out for layer in layers))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
-from course_lib.models.layers import IMAGE_SHAPE
+from course_lib import checks
+from course_lib.contracts import LabelledBatch
+from course_lib.models.layers import start_at_zero
 
 # O seno mais rápido do código do tempo dá uma volta a cada 2π / 1000 do intervalo [0, 1].
 TIME_SCALE = 1_000.0
@@ -35,7 +37,7 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     Referência:
         Vaswani et al. (2017), *Attention is all you need*, seção 3.5.
     """
-    runtime.require(dim >= 2 and dim % 2 == 0, f"dim: veio {dim}; esperava um número par")
+    checks.integer(dim, "dim", low=2, multiple=2)
     frequencies = torch.exp(-math.log(1e4) * torch.arange(dim // 2, device=t.device, dtype=torch.float32) / (dim // 2))
     angles = TIME_SCALE * t.float()[:, None] * frequencies  # (B, dim / 2)
     return torch.cat([angles.cos(), angles.sin()], dim=1)
@@ -61,9 +63,8 @@ class ResidualBlock(nn.Module):
         self.norm_out = nn.GroupNorm(GROUPS, n_out)
         self.conv_out = nn.Conv2d(n_out, n_out, 3, padding=1)
         self.shortcut = nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1)
-        # Com a última convolução em zero, o bloco começa como a identidade: uma rede funda que já deixa passar o sinal.
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        # Uma rede funda de blocos assim já começa deixando passar o sinal.
+        start_at_zero(self.conv_out)
 
     def forward(self, h: Tensor, context: Tensor) -> Tensor:
         """(B, n_out, H, W) de h (B, n_in, H, W) e do contexto (B, context_dim)."""
@@ -90,8 +91,7 @@ class SelfAttention(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        start_at_zero(self.out)
 
     def forward(self, h: Tensor) -> Tensor:
         """(B, channels, H, W) de h da mesma forma."""
@@ -111,26 +111,26 @@ class UNet(nn.Module):
 
     Args:
         channels: canais em 14×14 e em 7×7, múltiplos de 8.
-        n_classes: classes de y; a rede guarda mais um código, o de "sem classe".
+        n_classes: classes de y; a rede guarda mais um código, o de "sem classe". Com ``None`` ela não olha a classe, e
+            y é sempre ``None``.
 
     Raises:
-        ValueError: ``channels`` não são dois múltiplos de 8.
+        ValueError: ``channels`` não são dois múltiplos de 8, ou ``n_classes`` é menor que 1.
 
     Referência:
         Ronneberger, Fischer e Brox (2015), *U-Net*; Ho, Jain e Abbeel (2020), apêndice B.
     """
 
-    def __init__(self, channels: Sequence[int] = (48, 96), *, n_classes: int = 10) -> None:
+    def __init__(self, channels: Sequence[int] = (48, 96), *, n_classes: int | None = 10) -> None:
         super().__init__()
-        valid = len(channels) == 2 and all(isinstance(c, int) and c > 0 and c % GROUPS == 0 for c in channels)
-        runtime.require(valid, f"channels: veio {tuple(channels)}; esperava dois múltiplos de {GROUPS}, como (48, 96)")
-        runtime.require(n_classes >= 1, f"n_classes: veio {n_classes}; esperava pelo menos 1")
+        checks.integers(channels, "channels", low=GROUPS, length=2, multiple=GROUPS)
+        checks.integer(n_classes, "n_classes", optional=True)
         wide, deep = channels
         self.n_classes = n_classes
         self.time_dim = wide
         context_dim = 2 * wide
         self.time = nn.Sequential(nn.Linear(wide, context_dim), nn.SiLU(), nn.Linear(context_dim, context_dim))
-        self.label = nn.Embedding(n_classes + 1, context_dim)
+        self.label = None if n_classes is None else nn.Embedding(no_class(n_classes) + 1, context_dim)
         self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, wide, 3, padding=1))
         self.down_wide = ResidualBlock(wide, wide, context_dim)
         self.downsample = nn.Conv2d(wide, deep, 3, stride=2, padding=1)
@@ -143,26 +143,111 @@ class UNet(nn.Module):
         self.head = nn.Sequential(
             nn.GroupNorm(GROUPS, wide), nn.SiLU(), nn.Conv2d(wide, 4, 3, padding=1), nn.PixelShuffle(2)
         )
-        nn.init.zeros_(self.head[2].weight)
-        nn.init.zeros_(self.head[2].bias)
+        start_at_zero(self.head[2])
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """Mapa (B, 1, 28, 28) de x (B, 1, 28, 28), t (B,) em [0, 1] e y (B,) em 0..n_classes (``None``: sem classe).
+        """Mapa (B, 1, 28, 28) de x (B, 1, 28, 28), t (B,) em [0, 1] e as classes y (B,), ou nenhuma.
+
+        Numa rede de classes, ``y=None`` é "sem classe" para o lote todo; :func:`no_class`, no lugar de uma classe, é
+        "sem classe" para aquele exemplo só.
 
         Raises:
-            ValueError: a forma de ``x``, ``t`` ou ``y`` é outra, ou os valores saem da faixa.
+            ValueError: a forma de ``x``, ``t`` ou ``y`` é outra, os valores saem da faixa, ou veio ``y`` a uma rede que
+                não olha a classe.
         """
-        runtime.require_images(x, in_range=False, shape=IMAGE_SHAPE)
-        B = len(x)
-        runtime.require_time(t, B)
-        if y is None:
-            y = torch.full((B,), self.n_classes, device=x.device)
-        runtime.require_index(y, B, 0, self.n_classes, "y")
-        code = time_embedding(t, self.time_dim).to(self.label.weight.dtype)
-        context = F.silu(self.time(code) + self.label(y))  # (B, context_dim)
+        checks.images(x, in_range=False)
+        checks.times(t, len(x))
+        context = self._context(t, y)  # (B, context_dim)
         h_wide = self.down_wide(self.stem(x), context)  # (B, wide, 14, 14)
         h_deep = self.down_deep(self.downsample(h_wide), context)  # (B, deep, 7, 7)
         h = self.middle(self.attention(h_deep), context)
         h = self.up_deep(torch.cat([h, h_deep], dim=1), context)
         h = self.up_wide(torch.cat([self.upsample(h), h_wide], dim=1), context)
         return self.head(h)
+
+    def _context(self, t: Tensor, y: Tensor | None) -> Tensor:
+        code = self.time(time_embedding(t, self.time_dim).to(next(self.parameters()).dtype))
+        if self.label is None or self.n_classes is None:
+            checks.classes(y, len(t), None)
+            return F.silu(code)
+        if y is None:
+            y = torch.full((len(t),), no_class(self.n_classes), device=t.device)
+        checks.index(y, len(t), 0, no_class(self.n_classes), "y")
+        return F.silu(code + self.label(y))
+
+
+# --- a classe: com, sem, e mais longe de "sem" ------------------------------------------------------------------------
+
+
+@runtime_checkable
+class HasClasses(Protocol):
+    """Rede ``network(x, t, y)`` que diz quantas classes distingue.
+
+    Attributes:
+        n_classes: y (B,) vai de 0 a ``n_classes`` - 1, ou é :func:`no_class`; com ``None``, y é sempre ``None``.
+    """
+
+    n_classes: int | None
+
+
+def class_count(network: nn.Module) -> int | None:
+    """Quantas classes a rede distingue; ``None`` se ela não olha a classe."""
+    return network.n_classes if isinstance(network, HasClasses) else None
+
+
+def no_class(n_classes: int) -> int:
+    """O que diz "sem classe" no lugar da classe de um exemplo: o índice que vem depois do da última."""
+    return n_classes
+
+
+def drop_labels(network: nn.Module, batch: LabelledBatch, label_dropout: float) -> Tensor | None:
+    """As classes do lote (B,), algumas escondidas; ``None`` se a rede não olha a classe.
+
+    A rede que às vezes não vê a classe aprende a responder com e sem ela, e é disso que :func:`guided` precisa.
+
+    Args:
+        network: a rede.
+        batch: lote com ``labels`` (B,), que só se leem se a rede olha a classe.
+        label_dropout: fração dos exemplos que ela vê sem a classe.
+
+    Raises:
+        ValueError: ``label_dropout`` fora de [0, 1].
+
+    Referência:
+        Ho e Salimans (2022), *Classifier-free diffusion guidance*, algoritmo 1.
+    """
+    checks.number(label_dropout, "label_dropout", "[0, 1]")
+    n_classes = class_count(network)
+    if n_classes is None:
+        return None
+    dropped = torch.rand(len(batch.x), device=batch.x.device) < label_dropout
+    return torch.where(dropped, no_class(n_classes), batch.labels)
+
+
+def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance: float) -> Tensor:
+    r"""A saída da rede com a classe, afastada da saída sem ela: a guia sem classificador.
+
+    .. math:: (1 + w)\,o(x, t, y) - w\,o(x, t)
+
+    Args:
+        network: ``network(x, t, y)``, de saída da forma de ``x``.
+        x: (B, …).
+        t: (B,) em [0, 1].
+        y: (B,) classes; ``None`` para nenhuma.
+        guidance: w ≥ 0; com 0, uma passagem pela rede em vez de duas.
+
+    Raises:
+        ValueError: ``guidance`` negativo, ou maior que zero sem ``y``; ou um dos dois numa rede que não olha a classe.
+
+    Referência:
+        Ho e Salimans (2022), *Classifier-free diffusion guidance*, equação 6.
+    """
+    checks.number(guidance, "guidance", "[0, inf)")
+    n_classes = class_count(network)
+    checks.require(n_classes is not None or (y is None and guidance == 0), "y e guidance: esta rede não tem classes")
+    checks.require(y is not None or guidance == 0, "guidance: só guia quem sabe aonde ir; passe também y")
+    if y is None or n_classes is None or guidance == 0:
+        return network(x, t, y)
+    labels = torch.cat([y, torch.full_like(y, no_class(n_classes))])
+    with_y, without_y = network(torch.cat([x, x]), t.repeat(2), labels).chunk(2)
+    return (1 + guidance) * with_y - guidance * without_y

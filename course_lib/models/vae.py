@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib import runtime
+from course_lib import checks
+from course_lib.contracts import Batch, Terms
 from course_lib.models.layers import (
     IMAGE_DIM,
     IMAGE_SHAPE,
+    draw_classes,
+    fast_tanh,
+    full_precision,
     mlp,
-    require_count,
-    require_dtype,
-    require_latent,
-    tanh,
+    pixels,
+    standard_normal,
+    with_class,
 )
 
 # O documento divide o erro quadrático por beta = 10. Como -log N(x; x_hat, σ²) = ‖x - x_hat‖² / 2σ² + constante, isso
@@ -38,31 +42,29 @@ class VAE(nn.Module):
     Args:
         latent_dim: dimensões de z.
         hidden_dims: larguras entre a imagem e o código; o decodificador as percorre ao contrário.
-        n_classes: classes de um VAE condicional; 0 para o comum.
+        n_classes: classes de um VAE condicional; o comum não as tem.
 
     Raises:
-        ValueError: não há camada oculta, alguma largura é menor que 1 ou ``n_classes`` é negativo.
+        ValueError: não há camada oculta, ou alguma largura ou ``n_classes`` é menor que 1.
 
     Referência:
         Kingma e Welling (2013), *Auto-encoding variational Bayes*, apêndices B e C; Sohn, Lee e Yan (2015), *Learning
         structured output representation using deep conditional generative models*.
     """
 
-    def __init__(self, latent_dim: int = 20, hidden_dims: Sequence[int] = (400,), *, n_classes: int = 0) -> None:
+    def __init__(
+        self, latent_dim: int = 20, hidden_dims: Sequence[int] = (400,), *, n_classes: int | None = None
+    ) -> None:
         super().__init__()
-        runtime.require(
-            isinstance(hidden_dims, Sequence) and len(hidden_dims) > 0,
-            f"hidden_dims: veio {hidden_dims!r}; esperava uma sequência de larguras, como (400,)",
-        )
-        runtime.require(
-            isinstance(n_classes, int) and n_classes >= 0, f"n_classes: veio {n_classes!r}; esperava um inteiro ≥ 0"
-        )
+        checks.integers(hidden_dims, "hidden_dims")
+        checks.integer(n_classes, "n_classes", optional=True)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        self.encoder = nn.Sequential(mlp((IMAGE_DIM + n_classes, *hidden_dims)), nn.ReLU())
+        class_dim = n_classes or 0
+        self.encoder = nn.Sequential(mlp((IMAGE_DIM + class_dim, *hidden_dims)), nn.ReLU())
         # As duas saídas, mu e logvar, são duas fatias de uma só camada: um produto de matrizes em vez de dois.
         self.posterior = mlp((hidden_dims[-1], 2 * latent_dim))
-        self.decoder = mlp((latent_dim + n_classes, *reversed(hidden_dims), IMAGE_DIM))
+        self.decoder = mlp((latent_dim + class_dim, *reversed(hidden_dims), IMAGE_DIM))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Parâmetros de q(z|x), ou de q(z|x, y) no VAE condicional.
@@ -77,10 +79,8 @@ class VAE(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens, ou ``y`` falta, sobra ou não é das classes.
         """
-        runtime.require_images(x)
-        require_dtype(x, self.posterior[0])
-        output = self.posterior(self.encoder(self._with_class(x.flatten(1), y)))
-        mu, logvar = self._full_precision(output).chunk(2, dim=1)
+        h = self.encoder(with_class(pixels(x, self.encoder), y, self.n_classes))
+        mu, logvar = full_precision(self.posterior, h).chunk(2, dim=1)
         return mu, logvar
 
     @staticmethod
@@ -101,12 +101,11 @@ class VAE(nn.Module):
         Referência:
             Kingma e Welling (2013), seção 2.4.
         """
-        _require_same_shape(mu, logvar)
+        checks.same_shape(mu, logvar, "mu e logvar")
         if eps is None:
             eps = torch.randn_like(mu)
         # Um eps (D,) ou (1, D) se propagaria em silêncio: o mesmo ruído em todas as imagens do lote.
-        if eps.shape != mu.shape:
-            raise ValueError(f"eps: veio forma {tuple(eps.shape)}; esperava a de mu, {tuple(mu.shape)}")
+        checks.same_shape(eps, mu, "eps e mu")
         return torch.addcmul(mu, eps, torch.exp(0.5 * logvar))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -115,7 +114,7 @@ class VAE(nn.Module):
         Raises:
             TypeError, ValueError: ``z`` tem outro tipo ou outra forma, ou ``y`` falta, sobra ou não é das classes.
         """
-        return tanh(self._decode(z, y))
+        return fast_tanh(self._decode(z, y))
 
     def decode_logits(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits (B, 1, 28, 28) de cada pixel estar aceso, na leitura de Bernoulli do mesmo decodificador.
@@ -141,29 +140,12 @@ class VAE(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``y`` num VAE que não é condicional.
         """
-        require_count(n)
-        weights = next(self.parameters())
-        if y is None and self.n_classes:
-            y = torch.randint(self.n_classes, (n,), device=weights.device)
-        return self.decode(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype), y)
+        y = draw_classes(n, self.n_classes, like=self) if y is None else y
+        return self.decode(standard_normal(n, self.latent_dim, like=self), y)
 
     def _decode(self, z: Tensor, y: Tensor | None) -> Tensor:
-        require_latent(z, self.latent_dim)
-        require_dtype(z, self.decoder[0], "z")
-        return self._full_precision(self.decoder(self._with_class(z, y))).view(-1, *IMAGE_SHAPE)
-
-    def _with_class(self, value: Tensor, y: Tensor | None) -> Tensor:
-        """Acrescenta a ``value`` (B, D) a classe, em *one-hot*: (B, D + n_classes)."""
-        if not self.n_classes:
-            runtime.require(y is None, "y: veio uma classe e este VAE não é condicional; construa-o com n_classes")
-            return value
-        runtime.require(y is not None, f"y: faltou a classe; este VAE é condicional, de {self.n_classes} classes")
-        runtime.require_index(y, len(value), 0, self.n_classes - 1, "y")
-        return torch.cat([value, F.one_hot(y, self.n_classes).to(value.dtype)], dim=1)
-
-    def _full_precision(self, value: Tensor) -> Tensor:
-        # Sob autocast os produtos saem em meia precisão; somar 784 logaritmos nela erraria por nats inteiros.
-        return value.to(self.posterior[0].weight.dtype)
+        checks.codes(z, self.latent_dim, self.decoder)
+        return full_precision(self.decoder, with_class(z, y, self.n_classes)).view(-1, *IMAGE_SHAPE)
 
 
 def draw_binary(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -203,20 +185,18 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Referência:
         Kingma e Welling (2013), apêndice B.
     """
-    _require_same_shape(mu, logvar)
+    checks.same_shape(mu, logvar, "mu e logvar")
     return 0.5 * (mu.square() + logvar.expm1() - logvar).sum(1)
 
 
-def gaussian_objective(
-    model: VAE, batch, *, variance: float = DOCUMENT_VARIANCE, beta: float = 1.0
-) -> dict[str, Tensor]:
+def gaussian_objective(model: VAE, batch: Batch, *, variance: float = DOCUMENT_VARIANCE, beta: float = 1.0) -> Terms:
     r"""ELBO negativa com verossimilhança gaussiana, sem a constante :math:`\frac{D}{2}\log 2\pi\sigma^2`.
 
     .. math:: \frac{1}{2\sigma^2}\lVert x - \hat{x} \rVert^2 + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
 
     Args:
         model: o VAE.
-        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1].
+        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1] e, se o VAE é condicional, ``labels`` (B,).
         variance: σ² de cada pixel; 5 reproduz a perda do documento (erro quadrático dividido por 10).
         beta: peso da KL; 1 é a ELBO.
 
@@ -229,16 +209,19 @@ def gaussian_objective(
     Referência:
         Kingma e Welling (2013), equação 10; Higgins et al. (2017), *beta-VAE*.
     """
-    runtime.require(variance > 0, f"variance: veio {variance}; esperava um número maior que zero")
-    _require_beta(beta)
+    checks.number(variance, "variance", "(0, inf)")
     x_hat, mu, logvar = model(batch.x, _classes(model, batch))
     n = len(batch.x)
     reconstruction = F.mse_loss(x_hat, batch.x, reduction="sum") / n
     kl = kl_to_standard_normal(mu, logvar).mean()
-    return {"loss": reconstruction / (2 * variance) + beta * kl, "reconstruction": reconstruction, "kl": kl}
+    return {
+        "loss": _negative_elbo(reconstruction / (2 * variance), kl, beta),
+        "reconstruction": reconstruction,
+        "kl": kl,
+    }
 
 
-def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0, binarize: bool = False) -> dict[str, Tensor]:
+def bernoulli_objective(model: VAE, batch: Batch, *, beta: float = 1.0, binarize: bool = False) -> Terms:
     r"""ELBO negativa com verossimilhança de Bernoulli nos pixels em [0, 1], em nats por imagem.
 
     Os pixels de [-1, 1] são levados a [0, 1] aqui: entropia cruzada fora dessa faixa não tem sentido. Com pixels
@@ -246,7 +229,7 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0, binarize: bool 
 
     Args:
         model: o VAE.
-        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1].
+        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1] e, se o VAE é condicional, ``labels`` (B,).
         beta: peso da KL; 1 é a ELBO.
         binarize: sorteia antes os pixels, de novo a cada lote (veja :func:`draw_binary`).
 
@@ -259,17 +242,21 @@ def bernoulli_objective(model: VAE, batch, *, beta: float = 1.0, binarize: bool 
     Referência:
         Kingma e Welling (2013), apêndice C.1.
     """
-    _require_beta(beta)
     x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
     mu, logvar = model.encode(x, y)
     logits = model.decode_logits(model.reparameterize(mu, logvar), y)
     target = (x + 1) / 2
     reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
     kl = kl_to_standard_normal(mu, logvar).mean()
-    return {"loss": reconstruction + beta * kl, "reconstruction": reconstruction, "kl": kl}
+    return {"loss": _negative_elbo(reconstruction, kl, beta), "reconstruction": reconstruction, "kl": kl}
 
 
-def iwae_objective(model: VAE, batch, *, k: int = 5, binarize: bool = False) -> dict[str, Tensor]:
+def _negative_elbo(reconstruction: Tensor, kl: Tensor, beta: float) -> Tensor:
+    checks.number(beta, "beta", "[0, inf)")
+    return reconstruction + beta * kl
+
+
+def iwae_objective(model: VAE, batch: Batch, *, k: int = 5, binarize: bool = False) -> Terms:
     r"""Cota de importância negativa, com verossimilhança de Bernoulli, em nats por imagem.
 
     .. math:: -E\left[\log \frac{1}{k}\sum_{s=1}^{k} w_s\right], \quad
@@ -279,7 +266,7 @@ def iwae_objective(model: VAE, batch, *, k: int = 5, binarize: bool = False) -> 
 
     Args:
         model: o VAE.
-        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1].
+        batch: lote com ``x`` (B, 1, 28, 28) em [-1, 1] e, se o VAE é condicional, ``labels`` (B,).
         k: sorteios de z por imagem.
         binarize: sorteia antes os pixels, de novo a cada lote (veja :func:`draw_binary`).
 
@@ -292,7 +279,7 @@ def iwae_objective(model: VAE, batch, *, k: int = 5, binarize: bool = False) -> 
     Referência:
         Burda, Grosse e Salakhutdinov (2016), *Importance weighted autoencoders*, equação 8.
     """
-    runtime.require(isinstance(k, int) and k >= 1, f"k: veio {k!r}; esperava um inteiro maior que zero")
+    checks.integer(k, "k")
     x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
     mu, logvar = model.encode(x, y)
     eps = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)
@@ -336,7 +323,7 @@ def log_likelihood(
 
 
 def log_importance_weights(
-    model: VAE, x: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor, *, y: Tensor | None = None, **options
+    model: VAE, x: Tensor, mu: Tensor, logvar: Tensor, eps: Tensor, *, y: Tensor | None = None, **options: Any
 ) -> Tensor:
     r"""Logaritmo dos pesos de importância :math:`w = p(x|z)\,p(z) / q(z|x)`, com :math:`z = \mu + \sigma\,\epsilon`.
 
@@ -358,15 +345,6 @@ def log_importance_weights(
     return log_likelihood(model, x, z, y=y, **options) + log_ratio
 
 
-def _classes(model: VAE, batch) -> Tensor | None:
+def _classes(model: VAE, batch: Any) -> Tensor | None:
     """As classes do lote, se o VAE é condicional."""
-    return batch.labels if model.n_classes else None
-
-
-def _require_same_shape(mu: Tensor, logvar: Tensor) -> None:
-    if mu.shape != logvar.shape:
-        raise ValueError(f"mu e logvar: vieram formas {tuple(mu.shape)} e {tuple(logvar.shape)}; esperava a mesma")
-
-
-def _require_beta(beta: float) -> None:
-    runtime.require(beta >= 0, f"beta: veio {beta}; esperava um número maior ou igual a zero")
+    return batch.labels if model.n_classes is not None else None

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import torch
+
+from course_lib import runtime
+from course_lib.contracts import Stateful, Step
+from course_lib.training.history import History
 
 
 class CheckpointError(RuntimeError):
     """O checkpoint está estragado ou é de outro treinamento; a mensagem diz qual arquivo e por quê."""
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Grava um arquivo de modo que, a qualquer instante, exista nele a versão velha ou a nova inteira.
 
     Args:
@@ -40,13 +45,123 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def stateful_parts(owner: Any) -> dict[str, Any]:
+def stateful_parts(owner: Any) -> dict[str, Stateful]:
     """Atributos de ``owner`` que sabem guardar e retomar o seu estado (redes, otimizadores, agendas)."""
-    return {
-        name: part
-        for name, part in vars(owner).items()
-        if hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
-    }
+    return {name: part for name, part in getattr(owner, "__dict__", {}).items() if _is_stateful(part)}
+
+
+def training_parts(step: Step, callbacks: Sequence[Any]) -> dict[str, Stateful]:
+    """Tudo o que um treinamento tem a guardar, pelo nome: as partes do passo e os ganchos que têm estado."""
+    parts = {f"step.{name}": part for name, part in stateful_parts(step).items()}
+    hooks = {f"callback.{index}": hook for index, hook in enumerate(callbacks) if _is_stateful(hook)}
+    return parts | hooks
+
+
+def _is_stateful(part: Any) -> bool:
+    return hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
+
+
+class Checkpoint:
+    """O arquivo em que um treinamento se guarda ao fim de cada época, e de onde se retoma.
+
+    Args:
+        path: o arquivo.
+        parts: nome → parte (veja :func:`training_parts`).
+        seed: semente do treinamento.
+        steps: passos por época, se se sabe.
+
+    Raises:
+        CheckpointError: o passo não tem parte nenhuma.
+    """
+
+    def __init__(self, path: str | Path, parts: Mapping[str, Stateful], *, seed: int, steps: int | None) -> None:
+        if not any(name.startswith("step.") for name in parts):
+            raise CheckpointError(
+                "para gravar checkpoints o passo precisa guardar redes e otimizadores como atributos "
+                "(como ObjectiveStep); este não tem nenhum"
+            )
+        self.path = Path(path)
+        self.parts = dict(parts)
+        # Um inteiro do NumPy não passaria na leitura, que não executa nada.
+        self.seed = int(seed)
+        self.steps = steps
+
+    def save(self, history: History) -> None:
+        """Grava o estado das partes e o histórico; se não consegue, avisa e segue."""
+        state = {
+            "seed": self.seed,
+            "steps": self.steps,
+            "history": history.to_dict(),
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+        }
+        try:
+            save_checkpoint(self.path, state)
+        except OSError as error:
+            # Disco cheio não pode custar o treinamento: o checkpoint anterior continua inteiro e o laço segue.
+            runtime.notice(
+                f"não consegui gravar o checkpoint em {self.path} ({error.strerror or error}); o treinamento continua "
+                "e o checkpoint anterior, se havia, está intacto"
+            )
+
+    def resume(self, epochs: int) -> History:
+        """Põe as partes no estado gravado e devolve o histórico até ali; sem arquivo, um histórico vazio.
+
+        Raises:
+            CheckpointError: o arquivo está estragado ou é de outro treinamento; as partes ficam como estavam.
+        """
+        if not self.path.exists():
+            return History()
+        state = load_checkpoint(self.path)
+        history = History.from_dict(state["history"])
+        self._check_training(state, len(history), epochs)
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
+        self._check_schedules(state["parts"], before)
+        for name, part in self.parts.items():
+            try:
+                part.load_state_dict(state["parts"][name])
+            except (RuntimeError, ValueError, KeyError) as error:
+                # load_state_dict pode falhar no meio: o que estava na memória volta inteiro.
+                for other, state_before in before.items():
+                    self.parts[other].load_state_dict(state_before)
+                self._refuse(f"{name} é de outra arquitetura; apague o checkpoint para recomeçar", error)
+        return history
+
+    def _check_training(self, state: Mapping[str, Any], done: int, epochs: int) -> None:
+        if state["seed"] != self.seed:
+            self._refuse(f"foi gravado com semente {state['seed']}; este treinamento usa {self.seed}")
+        if state["steps"] != self.steps:
+            self._refuse(
+                f"foi gravado com {state['steps']} passos por época; este treinamento tem {self.steps} "
+                "(outros dados, ou outro tamanho de lote). Apague-o para recomeçar"
+            )
+        if done > epochs:
+            self._refuse(f"já tem {done} épocas; este treinamento pede {epochs}")
+        if set(state["parts"]) != set(self.parts):
+            self._refuse(
+                f"guarda {', '.join(sorted(state['parts']))}; este treinamento tem {', '.join(sorted(self.parts))}"
+            )
+
+    def _check_schedules(self, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+        for name in self.parts:
+            # Uma agenda que conhece o seu fim não se estica: passar dele estouraria no meio da retomada.
+            planned, wanted = planned_steps(saved[name]), planned_steps(current[name])
+            if planned != wanted:
+                self._refuse(
+                    f"{name} foi gravado para {planned} passos ao todo; este treinamento tem {wanted}. Com outro "
+                    "número de épocas a taxa de aprendizado segue outra curva: apague o checkpoint para recomeçar"
+                )
+
+    def _refuse(self, why: str, cause: Exception | None = None) -> NoReturn:
+        raise CheckpointError(f"{self.path}: {why}") from cause
+
+
+def planned_steps(state: Mapping[str, Any]) -> int | None:
+    """Quantos passos a agenda de estado ``state`` planejou ao todo; ``None`` se ela não tem fim, ou não é agenda.
+
+    A OneCycleLR guarda ``total_steps`` em si; a LambdaLR, os atributos do objeto que calcula o fator.
+    """
+    owners = [state, *(factor for factor in state.get("lr_lambdas", ()) if factor)]
+    return next((owner["total_steps"] for owner in owners if "total_steps" in owner), None)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

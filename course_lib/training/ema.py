@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from course_lib import runtime
+from course_lib import checks
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class EMA:
@@ -33,11 +35,11 @@ class EMA:
     """
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
-        runtime.require(0 <= decay < 1, f"decay: veio {decay}; esperava um número em [0, 1)")
+        checks.number(decay, "decay", "[0, 1)")
         self.source = model
 
         @torch.no_grad()
-        def average(averaged: list[Tensor], current: list[Tensor], n_before: Tensor) -> None:
+        def average(averaged: Tensors, current: Tensors, n_before: Tensor | int) -> None:
             weight = (1 - decay) / (1 - decay ** (int(n_before) + 1))
             torch._foreach_lerp_(averaged, current, weight)
 

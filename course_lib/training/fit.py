@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from course_lib import runtime
-from course_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, stateful_parts
+from course_lib import checks, runtime
+from course_lib.contracts import BatchSource, Step
+from course_lib.text import number
+from course_lib.training.checkpoint import Checkpoint, training_parts
+from course_lib.training.finite import check_terms, check_weights
 from course_lib.training.history import History
+from course_lib.training.means import TermMeans
 
 # De quantos em quantos passos o laço olha as perdas: raro o bastante para não sincronizar a GPU a cada passo.
 CHECK_EVERY = 50
-
-NON_FINITE_CAUSES = (
-    "Causas prováveis: taxa de aprendizado alta demais, log ou divisão por um número perto de zero, NaN nos dados. "
-    "Os pesos de agora não servem; volte ao último checkpoint ou recrie o modelo."
-)
 
 # Chave que separa o ruído do treinamento da ordem dos lotes, que usam a mesma semente.
 NOISE = 1
 
 
-class NonFiniteLossError(ArithmeticError):
-    """Uma perda ou um peso virou NaN ou infinito; a mensagem diz qual, em que época e as causas prováveis."""
-
-
-class ObjectiveStep:
-    """Passo de um otimizador só: avalia o objetivo, retropropaga ``loss`` e atualiza.
-
-    Args:
-        model: a rede.
-        objective: ``objective(model, batch) -> dict`` com escalares; ``"loss"`` é o que se minimiza.
-        optimizer: otimizador dos parâmetros de ``model``.
-        scheduler: agenda da taxa de aprendizado, avançada a cada passo.
-        autocast: tipo em que fazer os produtos da ida e da volta (``torch.bfloat16``, por exemplo); os pesos e as
-            contas delicadas ficam em float32. ``None``: tudo em float32.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        objective: Callable[[nn.Module, Any], dict[str, Tensor]],
-        optimizer: torch.optim.Optimizer,
-        scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
-        *,
-        autocast: torch.dtype | None = None,
-    ) -> None:
-        self.model = model
-        self.objective = objective
-        self.optimizer = optimizer
-        self.scheduler = scheduler
-        self.autocast = autocast
-
-    def __call__(self, batch: Any) -> dict[str, Tensor]:
-        """Anda um passo e devolve os termos do objetivo, sem gradiente.
-
-        Raises:
-            ValueError: o objetivo não devolveu ``"loss"``.
-        """
-        if self.autocast is None:
-            terms = self.objective(self.model, batch)
-        else:
-            with torch.autocast(batch.x.device.type, self.autocast):
-                terms = self.objective(self.model, batch)
-        if "loss" not in terms:
-            raise ValueError(f"objective: devolveu {', '.join(terms) or 'nada'}; esperava um dicionário com 'loss'")
-        self.optimizer.zero_grad()
-        terms["loss"].backward()
-        self.optimizer.step()
-        if self.scheduler is not None:
-            self.scheduler.step()
-        return {name: value.detach() for name, value in terms.items()}
-
-
 def fit(
-    step: Callable[[Any], dict[str, Tensor]],
-    batches: Iterable[Any],
+    step: Step,
+    batches: BatchSource | Iterable[Any],
     *,
     epochs: int,
     seed: int = 0,
@@ -121,192 +64,72 @@ def fit(
         NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
     """
-    runtime.require(isinstance(epochs, int) and epochs >= 1, f"epochs: veio {epochs!r}; esperava um inteiro ≥ 1")
-    runtime.require(
-        isinstance(seed, int) and 0 <= seed < 2**32, f"seed: veio {seed!r}; esperava um inteiro entre 0 e 2³² - 1"
-    )
-    path = Path(checkpoint) if checkpoint is not None else None
-    parts = _all_parts(step, callbacks)
-    steps = len(batches) if hasattr(batches, "__len__") else None
-    history = History()
-    if path is not None:
-        if not stateful_parts(step):
-            raise CheckpointError(
-                "para gravar checkpoints o passo precisa guardar redes e otimizadores como atributos "
-                "(como ObjectiveStep); este não tem nenhum"
-            )
-        if path.exists():
-            history = _restore(path, parts, seed, steps, epochs)
-
-    total = epochs * steps if steps is not None else None
-    done = len(history) * steps if steps is not None else 0
-    with _progress_bar(total, done, description, progress) as bar:
+    checks.integer(epochs, "epochs")
+    checks.integer(seed, "seed", low=0, high=2**32 - 1)
+    parts = training_parts(step, callbacks)
+    steps = len(batches) if isinstance(batches, Sized) else None
+    saved = Checkpoint(checkpoint, parts, seed=seed, steps=steps) if checkpoint is not None else None
+    history = saved.resume(epochs) if saved else History()
+    with _progress_bar(steps, epochs, len(history), description, progress) as bar:
         try:
             for epoch in range(len(history), epochs):
                 with runtime.isolated_seed(runtime.derive_seed(seed, NOISE, epoch)):
                     terms, seconds = _run_epoch(step, batches, epoch, callbacks, bar)
-                _check_weights(parts, epoch)
+                check_weights(parts, epoch)
                 history.epochs.append(terms)
                 history.seconds.append(seconds)
-                if path is not None:
-                    _save(path, parts, history, seed, steps)
+                if saved:
+                    saved.save(history)
                 for callback in callbacks:
                     if hasattr(callback, "on_epoch"):
                         callback.on_epoch(epoch + 1, history)
         except KeyboardInterrupt:
             history.interrupted = True
             bar.close()
-            kept = f"; o checkpoint em {path} permite retomar" if path is not None and path.exists() else ""
+            kept = f"; o checkpoint em {saved.path} permite retomar" if saved and saved.path.exists() else ""
             print(f"⏹ Interrompido na época {len(history) + 1} de {epochs}. Os pesos ficam como estão{kept}.")
     return history
 
 
 def _run_epoch(
-    step: Callable[[Any], dict[str, Tensor]], batches: Iterable[Any], epoch: int, callbacks: Sequence[Any], bar: tqdm
+    step: Step, batches: BatchSource | Iterable[Any], epoch: int, callbacks: Sequence[Any], bar: tqdm[Any]
 ) -> tuple[dict[str, float], float]:
+    """Uma época: a média de cada termo, e os segundos que levou."""
     if hasattr(batches, "set_epoch"):
         batches.set_epoch(epoch)
     on_step = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
     start = time.perf_counter()
-    sums: Tensor | None = None
-    names: list[str] = []
-    seen = index = 0
+    means, index = TermMeans(), 0
     for index, batch in enumerate(batches, start=1):
-        with contextlib.nullcontext() if index == 1 else runtime.trusted_ranges():
-            terms = step(batch)
-        if sums is None:
-            names = _term_names(terms)
-            device = next(iter(terms.values())).device
-            # As GPUs da Apple não têm float64.
-            dtype = torch.float32 if device.type == "mps" else torch.float64
-            sums = torch.zeros(len(names), dtype=dtype, device=device)
-        n = _batch_length(batch)
-        # Os termos continuam tensores: lê-los um a um aqui pararia a GPU a cada passo.
-        sums.add_(torch.stack([terms[name] for name in names]).detach(), alpha=n)
-        seen += n
+        means.add(step(batch), _batch_length(batch))
         for call in on_step:
             call()
         bar.update()
         if index % CHECK_EVERY == 0:
-            _check_finite(names, sums, epoch, index)
-            bar.set_postfix_str(_format(names, sums, seen, epoch), refresh=False)
-    runtime.require(sums is not None, "batches: não veio nenhum lote; esperava pelo menos um por época")
-    _check_finite(names, sums, epoch, index)
-    bar.set_postfix_str(_format(names, sums, seen, epoch), refresh=False)
-    means = (sums / seen).tolist()
-    return dict(zip(names, means, strict=True)), time.perf_counter() - start
+            _look(means, epoch, index, bar)
+    checks.require(index > 0, "batches: não veio nenhum lote; esperava pelo menos um por época")
+    terms = _look(means, epoch, index, bar)
+    return terms, time.perf_counter() - start
 
 
-def _term_names(terms: Any) -> list[str]:
-    """Nomes dos termos, depois de conferir o primeiro dicionário que o passo devolveu."""
-    if not isinstance(terms, dict) or not terms:
-        raise ValueError(f"step: devolveu {type(terms).__name__}; esperava um dicionário {{termo: escalar}}")
-    for name, value in terms.items():
-        if not isinstance(value, Tensor) or value.ndim:
-            came = f"um tensor de forma {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"step: o termo {name!r} é {came}; esperava um tensor escalar, de forma ()")
-    return list(terms)
+def _look(means: TermMeans, epoch: int, index: int, bar: tqdm[Any]) -> dict[str, float]:
+    """As médias até aqui, conferidas e escritas na barra."""
+    values = means.values()
+    check_terms(values, epoch, index)
+    written = ", ".join(f"{name}={number(value, '.4g')}" for name, value in values.items())
+    bar.set_postfix_str(f"época {epoch + 1}, {written}", refresh=False)
+    return values
 
 
 def _batch_length(batch: Any) -> int:
-    if isinstance(batch, Tensor):
-        return len(batch)
-    return len(batch[0])
+    return len(batch) if isinstance(batch, Tensor) else len(batch[0])
 
 
-def _format(names: list[str], sums: Tensor, seen: int, epoch: int) -> str:
-    means = (sums / seen).tolist()
-    return f"época {epoch + 1}, " + ", ".join(f"{name}={value:.4g}" for name, value in zip(names, means, strict=True))
-
-
-def _check_finite(names: list[str], sums: Tensor, epoch: int, index: int) -> None:
-    for name, value in zip(names, sums.tolist(), strict=True):
-        if not math.isfinite(value):
-            raise NonFiniteLossError(
-                f"o termo {name!r} deixou de ser finito na época {epoch + 1}, até o passo {index}. {NON_FINITE_CAUSES}"
-            )
-
-
-def _check_weights(parts: dict[str, Any], epoch: int) -> None:
-    """O último passo da época pode estragar os pesos depois de uma perda ainda finita: sem isto, iriam ao disco."""
-    for part_name, part in parts.items():
-        if not isinstance(part, nn.Module):
-            continue
-        for name, weights in part.named_parameters():
-            if not weights.isfinite().all():
-                raise NonFiniteLossError(
-                    f"os pesos {name} de {part_name} deixaram de ser finitos na época {epoch + 1}. {NON_FINITE_CAUSES}"
-                )
-
-
-def _all_parts(step: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
-    parts = {f"step.{name}": part for name, part in (stateful_parts(step) if hasattr(step, "__dict__") else {}).items()}
-    for index, callback in enumerate(callbacks):
-        if hasattr(callback, "state_dict") and hasattr(callback, "load_state_dict"):
-            parts[f"callback.{index}"] = callback
-    return parts
-
-
-def _save(path: Path, parts: dict[str, Any], history: History, seed: int, steps: int | None) -> None:
-    state = {
-        "seed": seed,
-        "steps": steps,
-        "history": history.to_dict(),
-        "parts": {name: part.state_dict() for name, part in parts.items()},
-    }
-    try:
-        save_checkpoint(path, state)
-    except OSError as error:
-        # Disco cheio não pode custar o treinamento: o checkpoint anterior continua inteiro e o laço segue.
-        runtime.notice(
-            f"não consegui gravar o checkpoint em {path} ({error.strerror or error}); o treinamento continua e o "
-            "checkpoint anterior, se havia, está intacto"
-        )
-
-
-def _restore(path: Path, parts: dict[str, Any], seed: int, steps: int | None, epochs: int) -> History:
-    state = load_checkpoint(path)
-    history = History.from_dict(state["history"])
-    if state["seed"] != seed:
-        raise CheckpointError(f"{path}: foi gravado com semente {state['seed']}; este treinamento usa {seed}")
-    if state["steps"] != steps:
-        raise CheckpointError(
-            f"{path}: foi gravado com {state['steps']} passos por época; este treinamento tem {steps} "
-            "(outros dados, ou outro tamanho de lote). Apague-o para recomeçar"
-        )
-    if len(history) > epochs:
-        raise CheckpointError(f"{path}: já tem {len(history)} épocas; este treinamento pede {epochs}")
-    if set(state["parts"]) != set(parts):
-        raise CheckpointError(
-            f"{path}: guarda {', '.join(sorted(state['parts']))}; este treinamento tem {', '.join(sorted(parts))}"
-        )
-    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
-    for name in parts:
-        # Uma agenda que conhece o seu fim (OneCycle) não se estica: passar dele estouraria no meio da retomada.
-        saved, current = (source[name].get("total_steps") for source in (state["parts"], before))
-        if saved != current:
-            raise CheckpointError(
-                f"{path}: {name} foi gravado para {saved} passos ao todo; este treinamento tem {current}. Com outro "
-                "número de épocas a taxa de aprendizado segue outra curva: apague o checkpoint para recomeçar"
-            )
-    for name, part in parts.items():
-        try:
-            part.load_state_dict(state["parts"][name])
-        except (RuntimeError, ValueError, KeyError) as error:
-            # load_state_dict pode falhar no meio: o que estava na memória volta inteiro.
-            for other, state_before in before.items():
-                parts[other].load_state_dict(state_before)
-            raise CheckpointError(
-                f"{path}: {name} é de outra arquitetura; apague o checkpoint para recomeçar"
-            ) from error
-    return history
-
-
-def _progress_bar(total: int | None, done: int, description: str, enabled: bool) -> tqdm:
+def _progress_bar(steps: int | None, epochs: int, done: int, description: str, enabled: bool) -> tqdm[Any]:
     interactive = runtime.in_notebook() or sys.stderr.isatty()
     return tqdm(
-        total=total,
-        initial=done,
+        total=None if steps is None else epochs * steps,
+        initial=0 if steps is None else done * steps,
         desc=description,
         disable=not enabled,
         unit="passo",

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
-from course_lib import runtime
+from course_lib import checks, runtime
 from course_lib.models.stacked import StackLayer, freeze, layer_objective
-from course_lib.training.fit import ObjectiveStep, fit
+from course_lib.training.fit import fit
 from course_lib.training.history import History
+from course_lib.training.step import ObjectiveStep
 
 
 def greedy_pretrain(
@@ -47,10 +48,7 @@ def greedy_pretrain(
         ValueError: número de corrupções diferente do de camadas.
     """
     corruptions = [None] * len(layers) if corruptions is None else corruptions
-    runtime.require(
-        len(corruptions) == len(layers),
-        f"corruptions: vieram {len(corruptions)}; esperava {len(layers)}, uma por camada",
-    )
+    checks.count(corruptions, "corruptions", len(layers), "corrupções, uma por camada")
     histories = []
     for index, (layer, corrupt) in enumerate(zip(layers, corruptions, strict=True)):
         objective = partial(layer_objective, below=layers[:index], corrupt=corrupt)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from course_lib.text import number, table
+
 
 @dataclass
 class History:
@@ -64,10 +66,9 @@ class History:
         """Tabela curta: no máximo dez épocas, sempre com a primeira e a última."""
         if not self.epochs:
             return "nenhuma época terminada"
-        lines = ["época  " + "  ".join(f"{term:>14}" for term in self.terms)]
         stride = -(-len(self) // 10)
-        for index, epoch in enumerate(self.epochs):
-            if index == 0 or (index + 1) % stride == 0 or index == len(self) - 1:
-                lines.append(f"{index + 1:>5}  " + "  ".join(f"{value:>14.4f}" for value in epoch.values()))
-        lines.append(f"tempo: {sum(self.seconds):.1f} s ({sum(self.seconds) / len(self):.2f} s por época)")
-        return "\n".join(lines)
+        shown = [n for n in range(1, len(self) + 1) if n == 1 or n % stride == 0 or n == len(self)]
+        rows = [(str(n), *self.epochs[n - 1].values()) for n in shown]
+        total = sum(self.seconds)
+        took = f"tempo: {number(total, '.1f')} s ({number(total / len(self), '.2f')} s por época)"
+        return table(rows, ["época", *self.terms], spec=".4f") + "\n" + took

@@ -7,12 +7,13 @@ from typing import Any
 
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.metrics import Judge
+from course_lib.weights.card import Card
 from course_lib.weights.store import load_trained
 
 SHIPPED = Path(__file__).parent
 
 
-def load_shipped(name: str) -> tuple[Any, dict[str, Any]]:
+def load_shipped(name: str) -> tuple[Any, Card]:
     """O passo e o cartão dos pesos de ``NOME`` que vêm com o curso.
 
     Raises:
@@ -33,4 +34,4 @@ def load_judge(reference: ImageDataset | None = None) -> Judge:
     """
     step, card = load_shipped("judge")
     reference = reference if reference is not None else load_mnist("test")
-    return Judge(step.model, card["sha256"], reference.images)
+    return Judge(step.model, card.sha256, reference.images)

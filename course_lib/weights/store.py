@@ -1,10 +1,8 @@
-"""Grava e lê pesos com o seu cartão, conferindo hash, versão e arquitetura."""
+"""Grava e lê pesos com o seu cartão, conferindo hash, configuração e arquitetura."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from course_lib import __version__, runtime
+from course_lib.recipes import Recipe, Trained, get_recipe, networks
+from course_lib.runtime import device
 from course_lib.training.checkpoint import write_atomically
-from course_lib.training.recipes import Trained, get_recipe, networks
-
-# Sobe quando o mesmo arquivo passa a querer dizer outra coisa.
-FORMAT = 1
-
-
-class WeightsError(RuntimeError):
-    """Um arquivo de pesos falta, está estragado, ou é de outra arquitetura."""
+from course_lib.weights.card import Card, WeightsError
 
 
 def save_trained(
@@ -35,7 +27,7 @@ def save_trained(
 
     Args:
         folder: pasta de destino, criada se falta.
-        trained: o que :func:`~course_lib.training.recipes.train` devolveu.
+        trained: o que :func:`~course_lib.recipes.train` devolveu.
         profile: perfil do treinamento.
         seed: semente do treinamento.
         metrics: o que se mediu do modelo, com a unidade no nome.
@@ -46,42 +38,17 @@ def save_trained(
     Raises:
         OSError: sem espaço ou sem permissão; o que havia antes fica intacto.
     """
-    name = trained.recipe.name
-    path = Path(folder) / f"{name}.safetensors"
+    path = Path(folder) / f"{trained.recipe.name}.safetensors"
     round_weights(trained.step)
     payload = safetensors.torch.save({key: _stored(tensor) for key, tensor in _flat_state(trained.step).items()})
-    card = {
-        "formato": FORMAT,
-        "modelo": name,
-        "perfil": profile,
-        "semente": seed,
-        "dados": {
-            "nome": trained.dataset.name,
-            "imagens": len(trained.dataset),
-            "forma": list(trained.dataset.shape),
-            "sha256": trained.dataset.sha256(),
-        },
-        "parametros": {
-            part: sum(p.numel() for p in network.parameters()) for part, network in networks(trained.step).items()
-        },
-        "metricas": metrics or {},
-        "historico": trained.history.to_dict(),
-        "pre_treino": [history.to_dict() for history in trained.pretraining],
-        "interrompido": trained.history.interrupted,
-        "segundos": round(sum(sum(one.seconds) for one in (*trained.pretraining, trained.history)), 3),
-        "dispositivo": str(runtime.device()),
-        "maquina": platform.processor() or platform.machine(),
-        "versoes": {"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        "sha256": hashlib.sha256(payload).hexdigest(),
-    }
+    card = Card.of(trained, profile=profile, seed=seed, metrics=metrics or {}, sha256=_sha256(payload))
     # O cartão vai primeiro: se algo parar entre os dois, o hash denuncia que eles não são do mesmo treinamento.
-    text = json.dumps(card, ensure_ascii=False, indent=1) + "\n"
-    write_atomically(path.with_suffix(".json"), lambda file: file.write(text.encode()))
+    write_atomically(path.with_suffix(".json"), lambda file: file.write(card.to_json().encode()))
     write_atomically(path, lambda file: file.write(payload))
     return path
 
 
-def load_trained(folder: str | Path, name: str) -> tuple[Any, dict[str, Any]]:
+def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     """Lê os pesos de ``NOME`` gravados por :func:`save_trained`.
 
     Returns:
@@ -89,51 +56,22 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, dict[str, Any]]:
 
     Raises:
         ValueError: modelo desconhecido.
-        WeightsError: o arquivo falta, está truncado, não confere com o cartão ou é de outra arquitetura.
+        WeightsError: o arquivo falta, está truncado, não confere com o cartão, ou é de outra configuração ou
+            arquitetura.
     """
     recipe = get_recipe(name)
     path = Path(folder) / f"{name}.safetensors"
-    card_path = path.with_suffix(".json")
-    for wanted in (path, card_path):
+    for wanted in (path, path.with_suffix(".json")):
         if not wanted.is_file():
             raise WeightsError(f"não achei {wanted}; treine antes com: python -m course_lib treinar {name}")
-    try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        expected, version = card["sha256"], card["formato"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{card_path}: o cartão está estragado; treine de novo para refazê-lo") from error
-    if version != FORMAT:
-        raise WeightsError(
-            f"{card_path}: o formato é {version!r} e esta versão do curso lê o {FORMAT}; treine de novo, ou use a "
-            "versão do curso que o gravou"
-        )
-    payload = path.read_bytes()
-    found = hashlib.sha256(payload).hexdigest()
-    if found != expected:
-        raise WeightsError(
-            f"{path}: o conteúdo não confere com o cartão (SHA-256 {found[:12]}…, esperava {str(expected)[:12]}…). "
-            "O arquivo foi truncado ou trocado; treine de novo para refazê-lo."
-        )
-    try:
-        state = safetensors.torch.load(payload)
-    except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path}: não é um arquivo de pesos") from error
+    card = _read_card(path.with_suffix(".json"), recipe)
+    state = _read_state(path, card.sha256)
     step = recipe.build(1)
-    expected_shapes = {key: tuple(tensor.shape) for key, tensor in _flat_state(step).items()}
-    found_shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    if found_shapes != expected_shapes:
-        differing = sorted(
-            key for key in expected_shapes | found_shapes if expected_shapes.get(key) != found_shapes.get(key)
-        )
-        key = differing[0]
-        raise WeightsError(
-            f"{path}: é de outra arquitetura. {key}: veio {found_shapes.get(key, 'nada')}, "
-            f"esperava {expected_shapes.get(key, 'nada')}"
-        )
+    _require_shapes_of(step, state, path)
     for part, network in networks(step).items():
         prefix = f"{part}."
         network.load_state_dict({key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)})
-        network.to(runtime.device()).eval()
+        network.to(device()).eval()
     return step, card
 
 
@@ -144,6 +82,43 @@ def round_weights(step: Any) -> Any:
         for tensor in network.state_dict().values():
             tensor.copy_(_stored(tensor))
     return step
+
+
+def _read_card(path: Path, recipe: Recipe) -> Card:
+    card = Card.read(path)
+    if card.model != recipe.name:
+        raise WeightsError(f"{path}: é o cartão de {card.model!r}; esperava o de {recipe.name!r}")
+    card.require_config_of(recipe, path)
+    return card
+
+
+def _read_state(path: Path, expected: str) -> dict[str, Tensor]:
+    payload = path.read_bytes()
+    found = _sha256(payload)
+    if found != expected:
+        raise WeightsError(
+            f"{path}: o conteúdo não confere com o cartão (SHA-256 {found[:12]}…, esperava {expected[:12]}…). "
+            "O arquivo foi truncado ou trocado; treine de novo para refazê-lo."
+        )
+    try:
+        return safetensors.torch.load(payload)
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: não é um arquivo de pesos") from error
+
+
+def _require_shapes_of(step: Any, state: dict[str, Tensor], path: Path) -> None:
+    expected = {key: tuple(tensor.shape) for key, tensor in _flat_state(step).items()}
+    found = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    for key in sorted(expected | found):
+        if expected.get(key) != found.get(key):
+            raise WeightsError(
+                f"{path}: é de outra arquitetura. {key}: veio {found.get(key, 'nada')}, "
+                f"esperava {expected.get(key, 'nada')}"
+            )
+
+
+def _sha256(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
 
 
 def _stored(tensor: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def test_dataset_says_its_shape_and_the_hash_of_its_pixels():
 
 @pytest.mark.parametrize("split", ["treino", "valid", "", None, 0])
 def test_unknown_split_of_the_embedded_digits(split):
-    with pytest.raises(ValueError, match=r"split: veio .*esperava 'train'"):
+    with pytest.raises(ValueError, match=r"split: veio .*; as opções são 'train', 'test'"):
         load_embedded_digits(split)
 
 
@@ -91,15 +91,15 @@ def with_value(value: float) -> torch.Tensor:
         (with_value(255.0), LABELS, ValueError, r"vão de 0 a 255; .*\[-1, 1\].*127.5"),
         (with_value(-1.01), LABELS, ValueError, "vão de -1.01 a 0"),
         (with_value(1.01), LABELS, ValueError, "vão de 0 a 1.01"),
-        (GOOD.double(), LABELS, TypeError, "images: veio torch.float64; esperava torch.float32"),
+        (GOOD.double(), LABELS, TypeError, "images: veio torch.float64; esperava um tensor torch.float32"),
         (GOOD.byte(), LABELS, TypeError, "images: veio torch.uint8"),
         (GOOD.numpy(), LABELS, TypeError, "images: veio ndarray"),
         (GOOD[:, 0], LABELS, ValueError, r"images: .*\(3, 28, 28\); esperava \(B, 1, 28, 28\)"),
         (GOOD.flatten(1), LABELS, ValueError, r"images: .*\(3, 784\)"),
         (torch.zeros(3, 3, 28, 28), LABELS, ValueError, r"\(3, 3, 28, 28\)"),
-        (GOOD[:0], LABELS[:0], ValueError, "vazio"),
-        (GOOD, LABELS[:2], ValueError, r"labels: veio forma \(2,\); esperava \(3,\)"),
-        (GOOD, LABELS.view(3, 1), ValueError, r"labels: veio forma \(3, 1\)"),
+        (GOOD[:0], LABELS[:0], ValueError, "images: não veio nada; esperava pelo menos um item"),
+        (GOOD, LABELS[:2], ValueError, r"labels: veio um tensor de forma \(2,\); esperava \(3,\)"),
+        (GOOD, LABELS.view(3, 1), ValueError, r"labels: veio um tensor de forma \(3, 1\)"),
         (GOOD, LABELS.int(), TypeError, "labels: veio torch.int32; esperava um tensor torch.int64"),
         (GOOD, LABELS.float(), TypeError, "labels: veio torch.float32"),
         (GOOD, [0, 1, 2], TypeError, "labels: veio list"),

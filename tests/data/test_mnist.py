@@ -101,7 +101,7 @@ def test_the_cache_comes_before_the_network(fake, mirror, places, tmp_path, monk
 
 @pytest.mark.parametrize("split", ["treino", "TRAIN", "", None, 1])
 def test_unknown_split(split, network):
-    with pytest.raises(ValueError, match=r"split: veio .*esperava 'train'.*'test'"):
+    with pytest.raises(ValueError, match=r"split: veio .*; as opções são 'train', 'test'"):
         load_mnist(split)
     assert network == []
 

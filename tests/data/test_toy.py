@@ -85,9 +85,9 @@ def test_each_batch_is_new_and_each_epoch_repeats_with_its_seed():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="veio 'lua'; as densidades são luas, anel, xadrez"):
+    with pytest.raises(ValueError, match="name: veio 'lua'; as opções são 'luas', 'anel', 'xadrez'"):
         Toy("lua")
-    with pytest.raises(ValueError, match=r"x: veio forma \(3,\)"):
+    with pytest.raises(ValueError, match=r"x: veio um tensor de forma \(3,\); esperava \(N, 2\)"):
         Toy("anel").log_prob(torch.zeros(3))
     with pytest.raises(ValueError, match="n: veio 0"):
         Toy("anel").sample(0)

@@ -197,5 +197,5 @@ def test_transform_sees_each_batch_and_the_same_generator_every_time():
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8", None])
 def test_bad_batch_size(batch_size):
-    with pytest.raises(ValueError, match=r"batch_size: veio .*; esperava um inteiro maior que zero"):
+    with pytest.raises(ValueError, match=r"batch_size: veio .*; esperava um inteiro ≥ 1"):
         UnpairedBatches(numbered(3).images, numbered(3).images, batch_size)

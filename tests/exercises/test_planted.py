@@ -67,6 +67,16 @@ def test_right_answer_passes_in_under_two_seconds(exercise, planted, question):
     assert time.process_time() - start < 2
 
 
+@each_question
+def test_a_right_answer_computes_no_mistake(exercise, planted, question, monkeypatch):
+    def explode():
+        raise AssertionError("calculou os enganos de uma resposta certa")
+        yield
+
+    monkeypatch.setattr(question, "mistakes", explode)
+    assert verdict(exercise, planted, question.name) is None
+
+
 @pytest.mark.parametrize(
     ("exercise", "planted", "name", "answer"),
     [

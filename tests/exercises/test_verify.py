@@ -9,19 +9,25 @@ import pytest
 import torch
 
 from course_lib.exercises import CheckFailed, Verifier, open_exercise
-from course_lib.exercises.question import Exercise, Mistake, Question
+from course_lib.exercises.question import Exercise, Question
 
 
-def judge(inputs, answer):
-    if not isinstance(answer, torch.Tensor) or not torch.equal(answer, 2 * inputs["x"]):
-        raise Mistake("esperava o dobro.")
+class Double(Question):
+    name, function, points = "q1", "double", 1.5
+    start = "Multiplique."
+    public_seeds = (0, 1)
+
+    def draw(self, source):
+        return {"x": torch.randn(3, generator=source), "scale": 2}
+
+    def answer(self, x, scale):
+        return scale * x
+
+    def mistakes(self):
+        yield ..., "esperava o dobro."
 
 
-def make_inputs(seed):
-    return {"x": torch.randn(3, generator=torch.Generator().manual_seed(seed)), "scale": 2}
-
-
-EXERCISE = Exercise("00_dobro", (Question("q1", "double", 1.5, "Multiplique.", (0, 1), make_inputs, judge),))
+EXERCISE = Exercise("00_dobro", (Double(),))
 
 
 def fail(source: str) -> str:

@@ -7,29 +7,42 @@ import pytest
 import torch
 
 from course_grader.assignment import define
-from course_lib.exercises.question import Mistake, array_answer, tuple_answer
+from course_lib.exercises.answers import Mistake, array_answer, tuple_answer
 
 DEFINITION = """
 import numpy as np
-from course_lib.exercises.question import Exercise, Question, number_answer
+from course_lib.exercises.answers import number_answer
+from course_lib.exercises.question import Exercise, Question
 
-QUESTION = Question("q1", "f", 1.0, "x", (1,), lambda seed: {"x": seed}, lambda x, y: number_answer(y))
-EXERCISE = Exercise("a", (QUESTION,))
+class Same(Question):
+    name, function, points, start = "q1", "f", 1.0, "x"
+    public_seeds = (1,)
+    def draw(self, seed): return {"x": seed}
+    def judge(self, inputs, answer): number_answer(answer)
+
+EXERCISE = Exercise("a", (Same(),))
 """
+OWN_JUDGE = "def judge(self, inputs, answer): number_answer(answer)"
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ('{"x": seed}', "3", "make_inputs devolveu int; esperava um dicionário"),
-        ('{"x": seed}', '{"x": 1 / 0}', "q1: make_inputs parou com ZeroDivisionError"),
+        ('{"x": seed}', "3", "q1: draw devolveu int; esperava um dicionário"),
+        ('{"x": seed}', '{"x": 1 / 0}', "q1: draw parou com ZeroDivisionError"),
         ('{"x": seed}', '{"x": {1, 2}}', "q1: uma das entradas não serve"),
         ('{"x": seed}', '{"x": np.random.rand(3)}', "entradas diferentes com a mesma semente"),
         ("(1,)", "(1)", r"q1: as sementes públicas são uma tupla de inteiros, como \(1, 2\)"),
-        ("(QUESTION,)", "(QUESTION)", "leva vírgula no fim"),
-        ("lambda x, y: number_answer(y)", "None", "q1: judge precisa ser uma função"),
-        ("number_answer(y)", "None", "q1: o juiz aceitou None"),
-        ("number_answer(y)", "number_anwser(y)", "q1: o juiz parou com NameError"),
+        ("(Same(),)", "(Same())", "leva vírgula no fim"),
+        ("(Same(),)", "(Same,)", "a: .* com os parênteses"),
+        ("def draw", "def drew", "q1: falta dizer `draw`"),
+        ('name, function, points, start = "q1", ', "function, points, start = ", "Same: falta dizer `name`"),
+        (OWN_JUDGE, "judge = None", "q1: judge precisa ser uma função"),
+        ("number_answer(answer)", "pass", "q1: o juiz aceitou None"),
+        ("number_answer(answer)", "number_anwser(answer)", "q1: o juiz parou com NameError"),
+        (OWN_JUDGE, "", "q1: falta dizer `answer`"),
+        (OWN_JUDGE, "def answer(self, y): return y", "q1: o juiz parou com TypeError: .*'y'"),
+        (OWN_JUDGE, "def answer(self, x): return x\n    def mistakes(self): yield z, 'x'", "juiz parou com NameError"),
         ("1.0", "0", "q1: os pontos precisam ser mais que zero"),
         ('"f"', '"f(x)"', "não é nome de função"),
     ],
@@ -77,7 +90,7 @@ def test_numbers_are_an_answer_however_they_come(answer):
 )
 def test_what_is_not_an_array_of_numbers_gets_a_hint(answer, hint):
     with pytest.raises(Mistake, match=hint):
-        array_answer(answer, (2, 1), hints={(2,): "É a coluna que falta."})
+        array_answer(answer, (2, 1), {(2,): "É a coluna que falta."}.get)
 
 
 @pytest.mark.parametrize(

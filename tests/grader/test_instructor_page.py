@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from corpus.base import notebook
 
+from course_grader import command
 from course_grader.assignment import define
-from course_lib import cli
 
 PAGE = Path(__file__).resolve().parents[2] / "chapters" / "instrutores.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -53,7 +53,7 @@ def test_the_example_is_authored_and_graded(exercise, needs_sandbox, tmp_path, m
     }
     for name, code in submissions.items():
         Path("entregas", f"{name}.ipynb").write_bytes(notebook(code))
-    assert cli.main(["corrigir", "centrar.py", "entregas", "--saida", "notas"]) == 0
+    assert command.main(["centrar.py", "entregas", "--saida", "notas"]) == 0
     with open("notas/notas.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     header, *table = rows
@@ -68,7 +68,7 @@ def test_every_hint_of_the_example_is_reachable(exercise):
     """As dicas da página não são enfeite: cada uma tem um engano que a merece."""
     import numpy as np
 
-    from course_lib.exercises.question import Mistake
+    from course_lib.exercises.answers import Mistake
 
     questions = {question.name: question for question in define(exercise[0], "centrar.py", 0).exercise.questions}
     x = questions["q1"].make_inputs(5)["x"]

@@ -16,7 +16,7 @@ from course_grader.inside.wire import Caps, Decoder, WireError
 from course_lib.data import Batch
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.vae import VAE, kl_to_standard_normal
-from course_lib.training.recipes import networks
+from course_lib.recipes import networks
 from course_lib.weights import SHIPPED, load_shipped
 
 

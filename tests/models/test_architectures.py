@@ -9,7 +9,7 @@ from torch import nn
 
 from course_lib.models.autoencoder import Autoencoder
 from course_lib.models.gan import Discriminator, Generator
-from course_lib.models.layers import interpolate, mlp, tanh
+from course_lib.models.layers import mlp
 from course_lib.models.vae import VAE
 
 X = torch.zeros(3, 1, 28, 28)
@@ -182,9 +182,9 @@ def test_samples_come_from_a_standard_normal(model, monkeypatch):
 
 @pytest.mark.parametrize("hidden_dims", [256, None, 2.5])
 def test_hidden_dims_must_be_a_sequence(hidden_dims):
-    with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de larguras, como \(256,\)"):
+    with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de inteiros ≥ 1"):
         Autoencoder(hidden_dims=hidden_dims)
-    with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de larguras, como \(400,\)"):
+    with pytest.raises(ValueError, match=r"hidden_dims: veio .*; esperava uma sequência de inteiros ≥ 1"):
         VAE(hidden_dims=hidden_dims)
 
 
@@ -205,7 +205,7 @@ def test_hidden_dims_must_be_a_sequence(hidden_dims):
     ],
 )
 def test_bad_widths(build):
-    with pytest.raises(ValueError, match=r"veio .*; esperava (inteiros maiores que zero|pelo menos duas larguras)"):
+    with pytest.raises(ValueError, match=r"(larguras das camadas|hidden_dims): veio .*; esperava .* inteiros ≥ 1"):
         build()
 
 
@@ -250,7 +250,7 @@ def test_bad_codes(entry, z, error, message):
 @pytest.mark.parametrize("model", SAMPLERS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("n", [0, -2, 2.5, "4", None])
 def test_bad_sample_count(model, n):
-    with pytest.raises(ValueError, match=r"n: veio .*; esperava um inteiro maior que zero"):
+    with pytest.raises(ValueError, match=r"n: veio .*; esperava um inteiro ≥ 1"):
         model.sample(n)
 
 
@@ -258,34 +258,6 @@ def test_mixed_precision_is_let_through(batch):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert Autoencoder()(batch.x).shape == batch.x.shape
         assert VAE()(batch.x)[0].shape == batch.x.shape
-
-
-# --- a tanh da casa ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-7), (torch.float64, 1e-15)])
-def test_tanh_is_tanh(dtype, tolerance):
-    a = torch.cat([torch.linspace(-12, 12, 2001), torch.tensor([0.0, 1e-6, -1e-6, 300, -300])]).to(dtype)
-    before = a.clone()
-    a.requires_grad_()
-    ours, theirs = tanh(a), torch.tanh(a)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
-    assert ours.abs().max() <= 1
-    found, expected = (torch.autograd.grad(y.square().sum(), a)[0] for y in (ours, theirs))
-    torch.testing.assert_close(found, expected, rtol=0, atol=4 * tolerance)
-    assert torch.equal(a, before)
-
-
-def test_tanh_gradients_of_both_orders():
-    a = torch.randn(7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(tanh, a)
-    assert torch.autograd.gradgradcheck(tanh, a)
-
-
-def test_tanh_passes_bad_numbers_on():
-    limits = tanh(torch.tensor([float("nan"), float("inf"), -float("inf")]))
-    assert limits[0].isnan()
-    assert limits[1:].tolist() == [1, -1]
 
 
 def test_jacobian_of_a_decoder_by_torch_func():
@@ -298,28 +270,3 @@ def test_jacobian_of_a_decoder_by_torch_func():
     numeric = torch.stack([(decode(z + 1e-6 * e) - decode(z - 1e-6 * e)) / 2e-6 for e in torch.eye(3).double()], dim=1)
     found = torch.func.vmap(torch.func.jacrev(decode))(torch.stack([z, 2 * z]))
     torch.testing.assert_close(found[0], numeric, rtol=1e-5, atol=1e-8)
-
-
-# --- interpolação --------------------------------------------------------------------------------------------------
-
-
-def test_interpolation_goes_from_one_end_to_the_other_in_equal_steps():
-    a, b = torch.randn(2, 7, dtype=torch.float64)
-    path = interpolate(a, b, 5)
-    assert path.dtype == torch.float64
-    torch.testing.assert_close(path[0], a, rtol=0, atol=0)
-    torch.testing.assert_close(path[-1], b, rtol=0, atol=0)
-    torch.testing.assert_close(path.diff(dim=0), ((b - a) / 4).expand(4, 7))
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "n", "message"),
-    [
-        (torch.zeros(3), torch.zeros(4), 5, r"\(3,\) e \(4,\)"),
-        (torch.zeros(1, 3), torch.zeros(1, 3), 5, r"\(1, 3\)"),
-        (torch.zeros(3), torch.zeros(3), 1, "n: veio 1"),
-    ],
-)
-def test_bad_interpolation(a, b, n, message):
-    with pytest.raises(ValueError, match=message):
-        interpolate(a, b, n)

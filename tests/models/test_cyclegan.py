@@ -289,6 +289,28 @@ def test_decay_is_flat_then_linear_to_zero():
     assert schedule.state_dict()["total_steps"] == 8
 
 
+def test_resumed_decay_goes_on_from_where_it_was():
+    def decay() -> tuple[torch.optim.Optimizer, LinearDecay]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+        return optimizer, LinearDecay(optimizer, 7)
+
+    def rates(optimizer: torch.optim.Optimizer, schedule: LinearDecay, steps: int) -> list[float]:
+        found = []
+        for _ in range(steps):
+            optimizer.step()
+            schedule.step()
+            found.append(optimizer.param_groups[0]["lr"])
+        return found
+
+    whole = rates(*decay(), steps=7)
+    first, second = decay(), decay()
+    rates(*first, steps=4)
+    for part, saved in zip(second, first, strict=True):
+        part.load_state_dict(copy.deepcopy(saved.state_dict()))
+    assert rates(*second, steps=3) == whole[4:]
+    assert whole[-1] == 0
+
+
 # --- o passo ---------------------------------------------------------------------------------------------------------
 
 

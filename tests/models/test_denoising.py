@@ -66,17 +66,28 @@ def test_level_zero_changes_nothing_and_the_generator_decides_the_draw(corrupt, 
 
 def test_levels_out_of_range_raise(batch):
     for sigma in (-0.1, 10.5, 25, float("nan")):
-        with pytest.raises(ValueError, match=r"sigma: veio .*; esperava de 0 a 10"):
+        with pytest.raises(
+            ValueError,
+            match=r"sigma: veio .*; esperava um desvio, com os pixels em \[0, 1\], .* igual a 0 .* igual a 10",
+        ):
             gaussian_noise(batch.x, sigma)
     for fraction in (-0.1, 1.1, float("nan")):
         for corrupt in (masking_noise, salt_and_pepper):
-            with pytest.raises(ValueError, match=r"fraction: veio .*; esperava uma probabilidade"):
+            with pytest.raises(
+                ValueError, match=r"fraction: veio .*; esperava uma probabilidade .* igual a 0 .* igual a 1"
+            ):
                 corrupt(batch.x, fraction)
     for low, high in ((0, 1), (2, 1), (1, 11)):
-        with pytest.raises(ValueError, match="low e high"):
+        with pytest.raises(ValueError, match=f"low e high: vieram {low} e {high}; esperava 0 < mínimo ≤ máximo ≤ 10"):
             varied_gaussian_noise(batch.x, low, high)
-    for bad in ({"sigma_min": 0.0}, {"sigma_min": 2.0, "sigma_max": 1.0}, {"width": 0}):
-        with pytest.raises(ValueError, match="esperava"):
+    for bad, message in (
+        ({"sigma_min": 0.0}, "sigma_min e sigma_max: vieram 0.0 e 5.0; esperava 0 < mínimo < máximo ≤ 10"),
+        ({"sigma_min": 2.0, "sigma_max": 1.0}, "sigma_min e sigma_max: vieram 2.0 e 1.0"),
+        ({"sigma_min": 1.0, "sigma_max": 1.0}, "sigma_min e sigma_max: vieram 1.0 e 1.0"),
+        ({"sigma_max": 11.0}, "sigma_min e sigma_max: vieram 0.05 e 11.0"),
+        ({"width": 0}, "width: veio 0; esperava um inteiro ≥ 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
             ConvDenoiser(**bad)
 
 
@@ -184,5 +195,5 @@ def test_penalties_refuse_what_they_cannot_measure(batch):
         with pytest.raises(ValueError, match="weight: veio -1"):
             objective(Autoencoder(8, ()), batch, weight=-1)
     for model in (Autoencoder(8, (16,)), Autoencoder(8, (), relu_code=False)):
-        with pytest.raises(ValueError, match="esperava uma camada só"):
+        with pytest.raises(ValueError, match="model: esperava uma camada só"):
             contractive_objective(model, batch, weight=1.0)

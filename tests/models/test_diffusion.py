@@ -12,16 +12,15 @@ from torch import nn
 from course_lib.data import Batch
 from course_lib.models.diffusion import (
     Diffusion,
+    chain,
     cosine_schedule,
-    ddim_sample,
     ddim_step,
-    ddpm_sample,
     ddpm_step,
     diffusion_objective,
     inpaint,
     linear_schedule,
+    sample,
     timesteps,
-    variational_bound,
 )
 from course_lib.models.unet import UNet
 
@@ -69,6 +68,10 @@ def model():
 
 def at(index, n=16):
     return torch.full((n,), index)
+
+
+def noise(n):
+    return torch.randn(n, 1, 28, 28)
 
 
 # --- os planos de ruído ----------------------------------------------------------------------------------------------
@@ -174,9 +177,10 @@ def test_oracle_recovers_the_clean_image_and_the_noise(batch, prediction, schedu
     model = oracle(batch.x, prediction=prediction, schedule=schedule)
     eps = torch.randn_like(batch.x)
     for t in (0, 7, 30, T - 5):
-        x_0, found = model.predict(model.q_sample(batch.x, at(t), eps), at(t))
+        x_t = model.q_sample(batch.x, at(t), eps)
+        x_0 = model.predict(x_t, at(t))
         torch.testing.assert_close(x_0, batch.x, rtol=0, atol=2e-3)
-        torch.testing.assert_close(found, eps, rtol=0, atol=2e-2)
+        torch.testing.assert_close(model.noise_in(x_t, x_0, at(t)), eps, rtol=0, atol=2e-2)
 
 
 def test_velocity_is_the_derivative_along_the_circle(batch):
@@ -196,7 +200,8 @@ def test_prediction_explains_the_noisy_image(model, batch):
     for t in (0, 20, T - 1):
         x_t = model.q_sample(batch.x, at(t), torch.randn_like(batch.x))
         with torch.no_grad():
-            x_0, eps = model.predict(x_t, at(t))
+            x_0 = model.predict(x_t, at(t))
+        eps = model.noise_in(x_t, x_0, at(t))
         assert x_0.abs().max() <= 1
         torch.testing.assert_close(model.q_sample(x_0, at(t), eps), x_t, rtol=1e-4, atol=1e-4)
 
@@ -216,7 +221,7 @@ def test_guidance_moves_away_from_the_unconditional_output(batch):
     x_t, t, y = batch.x, at(10), at(3)
     signal, noise = model.rates(model.alpha_bar_at(t, 16))
     for w, output in [(0.0, 0.03), (1.0, 0.06 - 0.07), (2.0, 0.09 - 0.14)]:
-        x_0, _ = model.predict(x_t, t, y, guidance=w)
+        x_0 = model.predict(x_t, t, y, guidance=w)
         torch.testing.assert_close(x_0, (signal * x_t - noise * output).clamp(-1, 1))
 
 
@@ -234,17 +239,17 @@ def test_timesteps_go_from_pure_noise_to_the_clean_image(steps):
     assert max(t - s for t, s in pairs) - min(t - s for t, s in pairs) <= 1 + (T % steps > 0)
 
 
-@pytest.mark.parametrize("sampler", [ddpm_sample, ddim_sample])
+@pytest.mark.parametrize("step", [ddpm_step, ddim_step])
 @pytest.mark.parametrize("steps", [5, T])
-def test_samplers_with_an_oracle_end_in_the_clean_image(batch, sampler, steps):
-    torch.testing.assert_close(sampler(oracle(batch.x), 16, steps=steps), batch.x, rtol=0, atol=1e-4)
+def test_samplers_with_an_oracle_end_in_the_clean_image(batch, step, steps):
+    torch.testing.assert_close(sample(oracle(batch.x), noise(16), steps=steps, step=step), batch.x, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
 def test_the_last_step_adds_no_noise(batch, step):
     model = Diffusion(Zero(), steps=T)
-    x_t, eps = torch.randn_like(batch.x), torch.randn_like(batch.x)
-    first, second = (step(model, x_t, batch.x, eps, at(0), at(-1)) for _ in range(2))
+    x_t = torch.randn_like(batch.x)
+    first, second = (step(model, x_t, batch.x, at(0), at(-1)) for _ in range(2))
     assert torch.equal(first, second)
     torch.testing.assert_close(first, batch.x, rtol=1e-3, atol=1e-4)
 
@@ -254,7 +259,7 @@ def test_ddpm_step_has_the_mean_and_variance_of_the_posterior():
     n = 64
     x_0, x_t = torch.full((n, 1, 28, 28), 0.3), torch.full((n, 1, 28, 28), -0.5)
     mean, variance = model.q_posterior(x_0, x_t, at(30, n), at(20, n))
-    drawn = ddpm_step(model, x_t, x_0, torch.zeros_like(x_t), at(30, n), at(20, n))
+    drawn = ddpm_step(model, x_t, x_0, at(30, n), at(20, n))
     std = variance[0].item() ** 0.5
     assert (drawn - mean).mean().item() == pytest.approx(0, abs=4 * std / math.sqrt(drawn.numel()))
     assert (drawn - mean).std().item() == pytest.approx(std, rel=4 / math.sqrt(2 * drawn.numel()))
@@ -265,25 +270,45 @@ def test_ddim_keeps_the_noise_level(batch):
     model = Diffusion(Zero(), steps=T)
     eps = torch.randn_like(batch.x)
     x_t = model.q_sample(batch.x, at(40), eps)
-    torch.testing.assert_close(
-        ddim_step(model, x_t, batch.x, eps, at(40), at(11)), model.q_sample(batch.x, at(11), eps)
-    )
+    torch.testing.assert_close(ddim_step(model, x_t, batch.x, at(40), at(11)), model.q_sample(batch.x, at(11), eps))
 
 
 def test_ddim_depends_only_on_the_starting_noise(model):
     x_T = torch.randn(3, 1, 28, 28)
     y = torch.tensor([1, 2, 3])
-    torch.testing.assert_close(
-        ddim_sample(model, 3, steps=4, y=y, x_T=x_T), ddim_sample(model, 3, steps=4, y=y, x_T=x_T)
-    )
-    assert not torch.equal(ddpm_sample(model, 3, steps=4, y=y, x_T=x_T), ddpm_sample(model, 3, steps=4, y=y, x_T=x_T))
+    first, second = (sample(model, x_T, steps=4, y=y) for _ in range(2))
+    torch.testing.assert_close(first, second)
+    first, second = (sample(model, x_T, steps=4, step=ddpm_step, y=y) for _ in range(2))
+    assert not torch.equal(first, second)
 
 
-def test_on_step_sees_every_state(model):
-    seen = []
-    x = ddim_sample(model, 2, steps=5, on_step=lambda s, x, x_0: seen.append((s, x, x_0)))
+def test_chain_shows_every_state(model, batch):
+    x_T = torch.randn(16, 1, 28, 28)
+    seen = list(chain(oracle(batch.x), x_T, steps=5))
     assert [s for s, _, _ in seen] == [s for _, s in timesteps(T, 5)]
-    assert torch.equal(seen[-1][1], x)
+    for _, _, x_0 in seen:
+        torch.testing.assert_close(x_0, batch.x, rtol=0, atol=2e-2)
+    # No meio do caminho a imagem ainda está suja; a cada salto, menos.
+    far = [(x - batch.x).abs().mean().item() for _, x, _ in seen]
+    assert far == sorted(far, reverse=True)
+    assert far[0] > 0.1
+    assert torch.equal(seen[-1][1], sample(oracle(batch.x), x_T, steps=5))
+    assert not any(x.requires_grad for _, x, _ in chain(model, x_T, steps=2))
+    assert torch.is_grad_enabled()
+
+
+def test_chain_obeys_the_digit_and_the_guidance():
+    """Cada salto de uma rede que só olha o pedido, refeito à mão."""
+    model = Diffusion(ByLabel(), steps=T)
+    x, y = torch.randn(2, 1, 28, 28), torch.tensor([3, 8])
+    for (t, s), (_, found, x_0) in zip(timesteps(T, 3), chain(model, x, steps=3, y=y, guidance=2.0), strict=True):
+        v = (3 * y.view(2, 1, 1, 1) - 2 * 7) / 100
+        signal, noise = model.rates(model.alpha_bar[t])
+        expected = (signal * x - noise * v).clamp(-1, 1)
+        torch.testing.assert_close(x_0, expected)
+        eps, bar = (x - signal * expected) / noise, model.alpha_bar[s] if s >= 0 else torch.tensor(1.0)
+        x = bar.sqrt() * expected + (1 - bar).sqrt() * eps
+        torch.testing.assert_close(found, x)
 
 
 def test_sample_draws_the_digits_and_stays_in_range(model):
@@ -298,6 +323,48 @@ def test_inpainting_keeps_what_is_known_and_fills_the_rest(model, batch):
     x = inpaint(model, batch.x, mask, steps=5)
     assert torch.equal(x[..., :14], batch.x[..., :14])
     assert not torch.allclose(x[..., 14:], batch.x[..., 14:])
+
+
+def test_inpainting_shows_the_network_what_is_known_under_the_noise_of_each_instant(batch):
+    """A entrada de cada salto: a parte conhecida tem a média e o desvio de q(x_t|x_0)."""
+    seen = []
+
+    class Spy(Zero):
+        def forward(self, x, t, y=None):
+            seen.append((round(t[0].item() * T), x))
+            return torch.zeros_like(x)
+
+    known = torch.full_like(batch.x, 0.5)
+    inpaint(Diffusion(Spy(), steps=T), known, torch.ones(1, 1, 28, 28, dtype=torch.bool), steps=5)
+    assert [t for t, _ in seen] == [t for t, _ in timesteps(T, 5)]
+    n = known.numel()
+    for t, x in seen[1:]:
+        bar = Diffusion(Zero(), steps=T).alpha_bar[t].item()
+        assert x.mean().item() == pytest.approx(0.5 * math.sqrt(bar), abs=5 * math.sqrt((1 - bar) / n))
+        assert x.var().item() == pytest.approx(1 - bar, rel=5 * math.sqrt(2 / n))
+
+
+# --- sem classes -----------------------------------------------------------------------------------------------------
+
+
+def test_without_classes_trains_and_samples(batch):
+    model = Diffusion(UNet((8, 16), n_classes=None), steps=T)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(20):
+        torch.manual_seed(0)
+        loss = diffusion_objective(model, batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    assert model.sample(3, steps=2).shape == (3, 1, 28, 28)
+    assert sample(model, noise(2), steps=2, step=ddpm_step).abs().max() <= 1
+    with pytest.raises(ValueError, match="não tem classes"):
+        model.sample(2, steps=2, y=torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="não tem classes"):
+        model.sample(2, steps=2, guidance=1.0)
 
 
 # --- o objetivo ------------------------------------------------------------------------------------------------------
@@ -342,50 +409,6 @@ def test_overfits_one_batch(batch):
     assert sum(losses[-50:]) / 50 < 0.35 * sum(losses[:10]) / 10
 
 
-# --- a cota ----------------------------------------------------------------------------------------------------------
-
-
-def test_bound_of_a_perfect_network_is_only_the_prior_and_a_sharp_decoder(batch):
-    levels = ((batch.x + 1) * 127.5).round() / 127.5 - 1
-    terms = variational_bound(oracle(levels), levels)
-    assert terms["denoising"].abs().max() < 0.02
-    assert terms["prior"].max() < 1e-2
-    assert set(terms) == {"prior", "denoising", "decoder", "total"}
-    torch.testing.assert_close(terms["total"], terms["prior"] + terms["denoising"] + terms["decoder"])
-
-
-def test_bound_of_a_blind_network_against_the_sum_by_hand():
-    """Uma rede que sempre prevê x_0 = 0 (cinza): cada KL é ½(SNR_s - SNR_t)‖x‖²."""
-
-    class Grey(Zero):
-        def forward(self, x, t, y=None):
-            index = (t * T).round().long()
-            _, noise = model.rates(model.alpha_bar_at(index, len(x)))
-            return x / noise  # eps = x_t / ruído, logo x_0 = 0
-
-    model = Diffusion(Grey(), steps=T, prediction="eps")
-    x = torch.full((2, 1, 28, 28), 101 / 127.5 - 1)
-    terms = variational_bound(model, x)
-    bar = model.alpha_bar.double()
-    norm = x[0].double().square().sum()
-    by_hand = sum(0.5 * (bar[t - 1] / (1 - bar[t - 1]) - bar[t] / (1 - bar[t])) * norm for t in range(1, T))
-    assert terms["denoising"][0].item() == pytest.approx(by_hand.item() / (784 * math.log(2)), rel=1e-3)
-    std = (1 - bar[0]).sqrt()
-    normal = torch.distributions.Normal(0.0, 1.0)
-    value = x[0, 0, 0, 0].double()
-    mass = normal.cdf((value + 1 / 255) / std) - normal.cdf((value - 1 / 255) / std)
-    assert terms["decoder"][0].item() == pytest.approx(-math.log2(mass.clamp_min(1e-12).item()), rel=1e-4)
-
-
-def test_decoder_mass_adds_to_one():
-    from course_lib.models.diffusion import _discretized_log_likelihood
-
-    levels = torch.linspace(-1, 1, 256, dtype=torch.float64).view(256, 1)
-    for mean in (-1.2, -1.0, 0.3, 1.0):
-        log_mass = _discretized_log_likelihood(levels, torch.full_like(levels, mean), torch.tensor(0.05).double())
-        assert log_mass.exp().sum().item() == pytest.approx(1, abs=1e-6)
-
-
 # --- o que é recusado ------------------------------------------------------------------------------------------------
 
 
@@ -402,28 +425,38 @@ def test_instants_of_another_kind(model, batch, t):
 
 
 @pytest.mark.parametrize("steps", [0, T + 1, 2.5])
-@pytest.mark.parametrize("sampler", [ddpm_sample, ddim_sample])
-def test_more_steps_than_the_chain_has(model, sampler, steps):
-    with pytest.raises(ValueError, match=f"esperava um inteiro de 1 a {T}"):
-        sampler(model, 2, steps=steps)
+@pytest.mark.parametrize("step", [ddpm_step, ddim_step])
+def test_more_steps_than_the_chain_has(model, step, steps):
+    with pytest.raises(ValueError, match=f"steps: veio .*; esperava um inteiro de 1 a {T}"):
+        sample(model, noise(2), steps=steps, step=step)
 
 
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        (lambda m, x: Diffusion(Zero(), schedule="quadrado"), "os planos de ruído são linear, cosine"),
-        (lambda m, x: Diffusion(Zero(), prediction="x"), "esperava eps ou v"),
-        (lambda m, x: linear_schedule(10), "pelo menos 21"),
-        (lambda m, x: m.predict(x, at(1), at(1), guidance=-1), "guidance"),
+        (
+            lambda m, x: Diffusion(Zero(), schedule="quadrado"),
+            "schedule: veio 'quadrado'; as opções são 'linear', 'cosine'",
+        ),
+        (lambda m, x: Diffusion(Zero(), prediction="x"), "prediction: veio 'x'; as opções são 'eps', 'v'"),
+        (lambda m, x: linear_schedule(10), "steps: veio 10; esperava um inteiro ≥ 21"),
+        (
+            lambda m, x: m.predict(x, at(1), at(1), guidance=-1),
+            "guidance: veio -1; esperava um número maior ou igual a 0",
+        ),
         (lambda m, x: m.predict(x, at(1), guidance=1), "passe também y"),
-        (lambda m, x: m.q_sample(x, at(1), x[:1]), "esperava a de x_0"),
+        (lambda m, x: m.q_sample(x, at(1), x[:1]), "x_0 e eps: vieram formas"),
         (lambda m, x: m(x, at(1), at(11)), "esperava inteiros de 0 a 10"),
-        (lambda m, x: m.sample(0), "maior que zero"),
-        (lambda m, x: ddim_sample(m, 2, x_T=x), "x_T"),
-        (lambda m, x: variational_bound(m, x + 1e-3), "256 tons|esperava números finitos"),
+        (lambda m, x: m.sample(0), "n: veio 0; esperava um inteiro ≥ 1"),
+        (lambda m, x: m.sample(2.5), "n: veio 2.5"),
+        (lambda m, x: sample(m, x[:, 0]), "esperava \\(B, 1, 28, 28\\)"),
+        (lambda m, x: sample(m, x, y=at(1, 3)), "esperava um tensor de inteiros de forma \\(16,\\)"),
         (lambda m, x: inpaint(m, x, torch.ones(1, 1, 28, 28)), "booleanos"),
-        (lambda m, x: diffusion_objective(m, Batch(x, at(1)), label_dropout=2), "label_dropout"),
-        (lambda m, x: UNet((10, 20)), "múltiplos de 8"),
+        (
+            lambda m, x: diffusion_objective(m, Batch(x, at(1)), label_dropout=2),
+            "label_dropout: veio 2; esperava um número .* e menor ou igual a 1",
+        ),
+        (lambda m, x: UNet((10, 20)), "2 múltiplos de 8"),
     ],
 )
 def test_bad_input_is_explained(model, batch, action, message):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from course_lib.data import Toy
-from course_lib.models.flow_matching import FlowMatching, flow_matching_objective, integrate
+from course_lib.models.flow_matching import FlowMatching, flow_matching_objective, integrate, trajectory
 from course_lib.models.unet import UNet
 
 
@@ -130,14 +130,21 @@ def test_back_in_time_returns_to_the_start():
     torch.testing.assert_close(integrate(velocity, there, steps=200, start=1.0, end=0.0), x, rtol=0, atol=1e-4)
 
 
-def test_on_step_sees_each_instant():
-    seen = []
-    end = integrate(
-        lambda x, t: torch.ones_like(x), torch.zeros(1, 1), steps=4, on_step=lambda t, x: seen.append((t, x.item()))
-    )
+def test_trajectory_shows_each_instant():
+    seen = list(trajectory(lambda x, t: torch.ones_like(x), torch.zeros(1, 1), steps=4))
     assert [t for t, _ in seen] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert [x for _, x in seen] == pytest.approx([0.25, 0.5, 0.75, 1.0])
-    assert end.item() == pytest.approx(1.0)
+    assert [x.item() for _, x in seen] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+
+
+@pytest.mark.parametrize("method", ["euler", "midpoint"])
+def test_integrate_is_the_end_of_the_trajectory(method):
+    def velocity(x, t):
+        return x * t.cos()[:, None]
+
+    options = {"steps": 5, "start": 0.9, "end": 0.2, "method": method}
+    (*_, (t, x)) = trajectory(velocity, torch.ones(2, 1), **options)
+    assert t == pytest.approx(0.2)
+    assert torch.equal(x, integrate(velocity, torch.ones(2, 1), **options))
 
 
 # --- a amostragem -----------------------------------------------------------------------------------------------------
@@ -182,6 +189,21 @@ def test_guidance_extrapolates_from_without_to_with_the_class(guidance):
     torch.testing.assert_close(x, torch.randn(5, 2) + 1 + guidance)
 
 
+def test_without_classes_trains_and_samples(batch):
+    model = FlowMatching(UNet((8, 16), n_classes=None))
+    before = [weights.clone() for weights in model.parameters()]
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(2):  # no primeiro passo só anda a saída, que começa em zero
+        loss = flow_matching_objective(model, batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert sum(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)) > 10
+    assert model.sample(2, steps=2).shape == (2, 1, 28, 28)
+    with pytest.raises(ValueError, match="não tem classes"):
+        model.sample(2, steps=2, y=torch.tensor([0, 1]))
+
+
 def test_sample_follows_the_type_of_the_weights():
     assert points(Recorder().double()).sample(2).dtype == torch.float64
 
@@ -196,8 +218,8 @@ def test_sample_follows_the_type_of_the_weights():
         (lambda m: m.sample(2, steps=3), "steps: veio 3; esperava um inteiro par"),
         (lambda m: m.sample(2, steps=0), "steps: veio 0"),
         (lambda m: m.sample(2, guidance=-1.0), "guidance: veio -1.0"),
-        (lambda m: m.sample(2, y=torch.tensor([0, 1])), "esta não tem n_classes"),
-        (lambda m: m.sample(2, guidance=1.0), "esta não tem n_classes"),
+        (lambda m: m.sample(2, y=torch.tensor([0, 1])), "esta rede não tem classes"),
+        (lambda m: m.sample(2, guidance=1.0), "esta rede não tem classes"),
         (lambda m: m(torch.zeros(2, 2), torch.tensor([0.5, 1.5])), "t: os valores vão de 0.5 a 1.5"),
         (lambda m: m(torch.zeros(2, 2), torch.tensor(0.5)), r"t: veio forma \(\); esperava \(2,\)"),
         (lambda m: flow_matching_objective(m, Toy("luas").sample(2), label_dropout=1.5), "label_dropout: veio 1.5"),

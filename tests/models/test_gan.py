@@ -194,9 +194,12 @@ def test_spectral_norm_limits_every_layer():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ConvGenerator(channels=5), "channels: veio 5; esperava um número par"),
+        (lambda: ConvGenerator(channels=5), "channels: veio 5; esperava um inteiro par ≥ 2"),
         (lambda: ConvDiscriminator(0), "channels: veio 0"),
-        (lambda: ConvGenerator(channels=4)(torch.zeros(2, 64), torch.tensor([1, 2])), "y: esta rede não é condicional"),
+        (
+            lambda: ConvGenerator(channels=4)(torch.zeros(2, 64), torch.tensor([1, 2])),
+            "y: veio uma classe, e esta rede não é condicional",
+        ),
         (lambda: ConvGenerator(channels=4, n_classes=10)(torch.zeros(2, 64)), "y: falta a classe"),
         (lambda: ConvGenerator(channels=4, n_classes=10).sample(1, y=torch.tensor([10])), "y: .*10"),
         (lambda: ConvDiscriminator(2, n_classes=10)(torch.zeros(2, 1, 28, 28)), "y: falta a classe"),

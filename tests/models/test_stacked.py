@@ -18,8 +18,8 @@ from course_lib.models.stacked import (
     stack_layers,
     unroll,
 )
+from course_lib.recipes import get_recipe, train
 from course_lib.training.greedy import greedy_pretrain
-from course_lib.training.recipes import LAYER_EPOCHS, get_recipe, train
 
 SIZES = (784, 40, 20, 5)
 
@@ -113,7 +113,7 @@ def test_pretraining_resumes_from_the_layers_already_trained(digits, tmp_path):
 def test_the_recipe_starts_from_a_pretrained_stack(digits):
     dataset = digits.take(64)
     trained = train("stacked", profile="rapido", dataset=dataset, progress=False)
-    assert [len(history) for history in trained.pretraining] == [LAYER_EPOCHS] * 4
+    assert [len(history) for history in trained.pretraining] == [trained.recipe.config.training["layer_epochs"]] * 4
     assert len(trained.history) == 1
     recipe, batches = get_recipe("stacked"), digits.take(128).batches(32)
     step = recipe.build(1)
@@ -126,7 +126,7 @@ def test_the_recipe_starts_from_a_pretrained_stack(digits):
 
 
 def test_pretraining_wants_one_corruption_a_layer(layers, digits):
-    with pytest.raises(ValueError, match="corruptions: vieram 1; esperava 3"):
+    with pytest.raises(ValueError, match="corruptions: veio 1; esperava 3"):
         greedy_pretrain(layers, digits.take(8).batches(8), epochs=1, corruptions=[None], progress=False)
 
 
@@ -141,19 +141,21 @@ def test_classifier_inherits_the_encoders_and_not_the_decision(batch):
 
 
 def test_what_does_not_fit_is_named(batch):
-    with pytest.raises(ValueError, match="a pilha está vazia"):
+    with pytest.raises(ValueError, match="layers: não veio nada; esperava pelo menos um item"):
         unroll([])
     for layers in ([StackLayer(784, 5), StackLayer(6, 3)], [StackLayer(20, 5)]):
-        with pytest.raises(ValueError, match="camadas que se encaixam a partir de 784"):
+        with pytest.raises(ValueError, match="camadas encaixadas a partir de 784"):
             unroll(layers)
     with pytest.raises(ValueError, match="sem ReLU só a última"):
         unroll([StackLayer(784, 5, relu=False), StackLayer(5, 3)])
     with pytest.raises(ValueError, match=r"uma pilha de larguras \(8,\); esperava \(9,\)"):
         StackClassifier((784, 9)).load_layers(stack_layers((784, 8)))
     for build in (stack_layers, StackClassifier):
-        with pytest.raises(ValueError, match="pelo menos duas larguras"):
+        with pytest.raises(
+            ValueError, match=r"(sizes|larguras das camadas): veio \(784,\); esperava pelo menos 2 inteiros ≥ 1"
+        ):
             build((784,))
-    with pytest.raises(ValueError, match="h: veio forma"):
+    with pytest.raises(ValueError, match=r"h: veio um tensor de forma \(16, 1, 28, 28\); esperava \(B, 784\)"):
         StackLayer(784, 5).encode(batch.x)
     with pytest.raises(ValueError, match="esperava"):
         StackClassifier(SIZES)(batch.x * 3)

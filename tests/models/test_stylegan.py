@@ -1,4 +1,4 @@
-"""As peças da StyleGAN contra contas à mão, e o passo contra a sua escrita mais direta."""
+"""As redes da StyleGAN contra contas à mão, e o passo contra a sua escrita mais direta."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from course_lib.data import Batch
+from course_lib.models.style_layers import SynthesisLayer, leaky_relu
 from course_lib.models.stylegan import (
-    EqualizedConv2d,
-    EqualizedLinear,
     MappingNetwork,
     StyleDiscriminator,
     StyleGANStep,
     StyleGenerator,
-    SynthesisLayer,
     SynthesisNetwork,
-    adaptive_instance_norm,
-    leaky_relu,
-    minibatch_std,
-    pixel_norm,
     r1_penalty,
 )
 
@@ -40,103 +33,6 @@ def noisy(module: nn.Module) -> nn.Module:
         if isinstance(layer, SynthesisLayer):
             nn.init.constant_(layer.noise_strength, 0.5)
     return module
-
-
-# --- as peças ---------------------------------------------------------------------------------------------------------
-
-
-def test_adain_by_hand():
-    """Mapa (1, 3): média 2, desvio 1, vira (-1, 1); com s = 5 e b = 10, (5, 15)."""
-    h = torch.tensor([1.0, 3.0], dtype=torch.float64).view(1, 1, 1, 2)
-    y = adaptive_instance_norm(h, torch.tensor([[5.0]]).double(), torch.tensor([[10.0]]).double())
-    assert y.flatten().tolist() == pytest.approx([5, 15], abs=1e-6)
-
-
-def test_adain_writes_the_statistics_of_the_style_in_each_map():
-    h = 3 * torch.randn(4, 5, 6, 7, dtype=torch.float64) + torch.randn(4, 5, 1, 1, dtype=torch.float64)
-    scale, shift = torch.randn(2, 4, 5, dtype=torch.float64)
-    y = adaptive_instance_norm(h, scale, shift)
-    torch.testing.assert_close(y.mean((2, 3)), shift, rtol=0, atol=1e-6)
-    torch.testing.assert_close(y.std((2, 3), unbiased=False), scale.abs(), rtol=0, atol=1e-6)
-    # De cada exemplo: mudar um não muda os outros, o que a normalização de lote faria.
-    h[0] *= 10
-    torch.testing.assert_close(adaptive_instance_norm(h, scale, shift)[1:], y[1:])
-
-
-def test_pixel_norm_by_hand():
-    assert pixel_norm(torch.tensor([[3.0, 4.0]])).tolist()[0] == pytest.approx([3 / 12.5**0.5, 4 / 12.5**0.5])
-
-
-@pytest.mark.parametrize(
-    ("layer", "x"),
-    [
-        (EqualizedLinear(400, 300), torch.randn(500, 400)),
-        (EqualizedLinear(400, 300, lr_multiplier=0.01), torch.randn(500, 400)),
-        (EqualizedConv2d(50, 40), torch.randn(20, 50, 8, 8)),
-    ],
-)
-def test_equalized_layers_keep_the_variance(layer, x):
-    inside = layer(x) if x.ndim == 2 else layer(x)[:, :, 1:-1, 1:-1]  # a borda soma menos parcelas
-    assert inside.var().item() == pytest.approx(1, abs=0.05)
-    assert leaky_relu(inside).square().mean().item() == pytest.approx(1, abs=0.05)
-
-
-@pytest.mark.parametrize("multiplier", [1.0, 0.01])
-def test_lr_multiplier_slows_the_layer_down(multiplier):
-    """O Adam anda lr em cada peso e no viés, todos para o mesmo lado: a saída anda lr · multiplicador · (√n + 1)."""
-    layer = EqualizedLinear(16, 1, bias=2.0, lr_multiplier=multiplier).double()
-    x = torch.ones(1, 16, dtype=torch.float64)
-    before = layer(x)
-    assert (before - F.linear(x, layer.weight * layer.scale)).item() == pytest.approx(2)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-    layer(x).sum().backward()
-    optimizer.step()
-    assert (before - layer(x)).item() == pytest.approx(1e-3 * multiplier * (16 / 4 + 1), rel=1e-4)
-
-
-def test_demodulation_is_the_convolution_with_modulated_and_normalized_weights():
-    """A forma do artigo, um núcleo por exemplo, escrita com uma convolução de cada vez."""
-    layer = noisy(SynthesisLayer(3, 4, 5, demodulate=True)).double()
-    h, w, noise = torch.randn(2, 3, 6, 6), torch.randn(2, 5), torch.randn(2, 1, 6, 6)
-    h, w, noise = h.double(), w.double(), noise.double()
-    expected = []
-    for one, style, z in zip(h, 1 + layer.style(w), noise, strict=True):
-        kernel = layer.conv.weight * layer.conv.scale * style.view(1, 3, 1, 1)
-        kernel = kernel / (kernel.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        raw = F.conv2d(one[None], kernel, padding=1) + 0.5 * z
-        expected.append(leaky_relu(raw))
-    torch.testing.assert_close(layer(h, w, noise), torch.cat(expected))
-
-
-@pytest.mark.parametrize("demodulate", [False, True])
-def test_the_style_changes_the_maps_of_its_example_only(demodulate):
-    layer = SynthesisLayer(3, 4, 5, upsample=True, demodulate=demodulate)
-    h, w = torch.randn(2, 3, 4, 4), torch.randn(2, 5)
-    noise = torch.zeros(2, 1, 8, 8)
-    y = layer(h, w, noise)
-    assert y.shape == (2, 4, 8, 8)
-    w[0] += 1
-    changed = layer(h, w, noise)
-    assert (changed[0] - y[0]).abs().max() > 0.1
-    assert torch.equal(changed[1], y[1])
-
-
-def test_minibatch_std_by_hand():
-    """Dois exemplos, 0 e 2 em toda posição: desvio 1. Um lote de iguais: zero."""
-    h = torch.cat([torch.zeros(1, 3, 2, 2), 2 * torch.ones(1, 3, 2, 2)])
-    y = minibatch_std(h, group=2)
-    assert y.shape == (2, 4, 2, 2)
-    torch.testing.assert_close(y[:, 3], torch.ones(2, 2, 2))
-    assert torch.equal(y[:, :3], h)
-    assert minibatch_std(torch.ones(4, 1, 2, 2))[:, 1].max() < 1e-3
-
-
-def test_minibatch_std_sees_each_group_apart():
-    """Grupos de 2 num lote de 4: (0, 2) e (1, 3). O primeiro varia; o segundo, não."""
-    h = torch.tensor([0.0, 5.0, 4.0, 5.0]).view(4, 1, 1, 1)
-    assert minibatch_std(h, group=2)[:, 1].flatten().tolist() == pytest.approx([2, 0, 2, 0], abs=1e-3)
-    # Um lote que não se divide em grupos é um grupo só.
-    assert minibatch_std(h[:3], group=2)[:, 1].unique().numel() == 1
 
 
 # --- o gerador --------------------------------------------------------------------------------------------------------
@@ -339,16 +235,19 @@ def test_the_discriminator_learns_to_tell_noise_from_digits(batch64):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: generator().sample(2, psi=1.5), r"psi: veio 1.5; esperava um número entre 0 e 1"),
+        (
+            lambda: generator().sample(2, psi=1.5),
+            r"psi: veio 1.5; esperava um número maior ou igual a 0 e menor ou igual a 1",
+        ),
         (lambda: generator()(torch.zeros(2, 6), psi=-0.1), "psi: veio -0.1"),
         (lambda: generator()(torch.zeros(2, 6), psi=math.nan), "psi: veio nan"),
         (lambda: generator().sample(0), "n: veio 0"),
         (lambda: generator()(torch.zeros(2, 7)), r"z: .*\(2, 7\); esperava \(B, 6\)"),
-        (lambda: generator().mix(torch.zeros(1, 5), torch.zeros(1, 5), 9), "crossover: veio 9; .* entre 0 e 8"),
+        (lambda: generator().mix(torch.zeros(1, 5), torch.zeros(1, 5), 9), "crossover: veio 9; .* de 0 a 8"),
         (lambda: generator().mix(torch.zeros(1, 5), torch.zeros(2, 5), 3), "w_coarse e w_fine: vieram formas"),
-        (lambda: generator().synthesis(torch.zeros(2, 7, 5)), r"w: veio forma \(2, 7, 5\); esperava .*\(B, 8, 5\)"),
-        (lambda: generator().synthesis(torch.zeros(2, 5), []), "noise: vieram 0 mapas; esperava 8"),
-        (lambda: SynthesisNetwork(5, (8, 8, 8)), r"channels: veio \(8, 8, 8\); esperava quatro inteiros positivos"),
+        (lambda: generator().synthesis(torch.zeros(2, 7, 5)), r"w: veio .*\(2, 7, 5\); esperava \(B, 8, 5\)"),
+        (lambda: generator().synthesis(torch.zeros(2, 5), []), "noise: veio 0; esperava 8 mapas"),
+        (lambda: SynthesisNetwork(5, (8, 8, 8)), r"channels: veio \(8, 8, 8\); esperava 4 inteiros ≥ 1"),
         (lambda: StyleDiscriminator((8, 8, 0, 8)), r"channels: veio \(8, 8, 0, 8\)"),
         (lambda: MappingNetwork(n_layers=0), "n_layers: veio 0"),
         (lambda: game(r1_weight=-1.0), "r1_weight: veio -1.0"),

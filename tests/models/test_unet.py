@@ -7,8 +7,19 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from course_lib.models.unet import ResidualBlock, SelfAttention, UNet, time_embedding
+from course_lib.data import Batch
+from course_lib.models.unet import (
+    ResidualBlock,
+    SelfAttention,
+    UNet,
+    class_count,
+    drop_labels,
+    guided,
+    no_class,
+    time_embedding,
+)
 
 
 def randomize(module):
@@ -105,6 +116,7 @@ def test_shapes(channels, B):
     x, t = torch.randn(B, 1, 28, 28), torch.rand(B)
     assert UNet(channels)(x, t).shape == x.shape
     assert UNet(channels, n_classes=3)(x, t, torch.full((B,), 3)).shape == x.shape
+    assert UNet(channels, n_classes=None)(x, t).shape == x.shape
 
 
 def test_starts_by_answering_zero(inputs):
@@ -122,6 +134,7 @@ def test_time_and_class_change_the_output(network, inputs):
 
 def test_without_class_is_the_last_code(network, inputs):
     x, t, _ = inputs
+    assert no_class(10) == 10
     torch.testing.assert_close(network(x, t), network(x, t, torch.full((3,), 10)))
     assert not torch.allclose(network(x, t), network(x, t, torch.full((3,), 9)))
 
@@ -174,6 +187,88 @@ def test_each_way_from_image_to_output_is_open(network, inputs, way):
     assert difference.abs().max() > 1e-6
 
 
+# --- a classe ---------------------------------------------------------------------------------------------------------
+
+
+class Plain(nn.Module):
+    """Velocidade de quem não olha a classe."""
+
+    def forward(self, x, t, y=None):
+        assert y is None
+        return 2 * x
+
+
+class ByClass(nn.Module):
+    """A própria classe, em toda parte; sem ela, o número de classes."""
+
+    n_classes = 3
+
+    def forward(self, x, t, y):
+        return y.view(-1, 1).to(x.dtype).expand_as(x) + 0 * t.view(-1, 1)
+
+
+def test_without_classes_there_is_no_label_to_learn(inputs):
+    x, t, y = inputs
+    network = randomize(UNet((8, 16), n_classes=None)).double()
+    assert class_count(network) is None
+    assert not any(name.startswith("label") for name in network.state_dict())
+    # Com os mesmos pesos, é a rede de classes cujo código de "sem classe" é zero.
+    twin = UNet((8, 16), n_classes=3).double()
+    twin.load_state_dict(network.state_dict(), strict=False)
+    with torch.no_grad():
+        twin.label.weight[3] = 0
+    torch.testing.assert_close(network(x, t), twin(x, t))
+    with pytest.raises(ValueError, match="y: veio uma classe"):
+        network(x, t, y)
+
+
+@pytest.mark.parametrize(
+    ("network", "count"), [(UNet((8, 16)), 10), (UNet((8, 16), n_classes=None), None), (Plain(), None)]
+)
+def test_class_count(network, count):
+    assert class_count(network) == count
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
+def test_label_dropout_hides_that_fraction(dropout):
+    batch = Batch(torch.zeros(4_000, 1), torch.arange(4_000) % 3)
+    y = drop_labels(ByClass(), batch, dropout)
+    hidden = y == 3
+    assert hidden.float().mean().item() == pytest.approx(dropout, abs=5 * math.sqrt(0.25 / 4_000))
+    assert torch.equal(y[~hidden], batch.labels[~hidden])
+    assert drop_labels(Plain(), batch, dropout) is None
+    with pytest.raises(ValueError, match=r"label_dropout: veio 1\.5"):
+        drop_labels(Plain(), batch, 1.5)
+
+
+@pytest.mark.parametrize("w", [0.0, 1.0, 2.5])
+def test_guidance_by_hand(w):
+    x, t, y = torch.randn(3, 2), torch.rand(3), torch.tensor([0, 2, 1])
+    expected = ((1 + w) * y - w * 3).view(3, 1).expand(3, 2)
+    torch.testing.assert_close(guided(ByClass(), x, t, y, w), expected)
+    torch.testing.assert_close(guided(Plain(), x, t, None, 0.0), 2 * x)
+
+
+def test_guidance_of_the_network_is_two_passes(network, inputs):
+    x, t, y = inputs
+    expected = 3 * network(x, t, y) - 2 * network(x, t)
+    torch.testing.assert_close(guided(network, x, t, y, 2.0), expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "y", "w", "message"),
+    [
+        (ByClass(), torch.tensor([0]), -1.0, "guidance: veio -1.0; esperava um número maior ou igual a 0"),
+        (ByClass(), None, 1.0, "passe também y"),
+        (Plain(), torch.tensor([0]), 0.0, "esta rede não tem classes"),
+        (Plain(), None, 1.0, "esta rede não tem classes"),
+    ],
+)
+def test_guidance_that_cannot_be(network, y, w, message):
+    with pytest.raises(ValueError, match=message):
+        guided(network, torch.zeros(1, 2), torch.rand(1), y, w)
+
+
 # --- o que é recusado ------------------------------------------------------------------------------------------------
 
 
@@ -199,12 +294,12 @@ def test_bad_input_is_explained(change, message):
 
 @pytest.mark.parametrize("channels", [(8,), (8, 16, 32), (0, 8), (12, 16), (8, 16.0)])
 def test_channels_that_do_not_work(channels):
-    with pytest.raises(ValueError, match="dois múltiplos de 8"):
+    with pytest.raises(ValueError, match=r"channels: veio .*; esperava 2 múltiplos de 8"):
         UNet(channels)
 
 
 def test_sizes_that_do_not_work():
     with pytest.raises(ValueError, match="n_classes: veio 0"):
         UNet((8, 16), n_classes=0)
-    with pytest.raises(ValueError, match="esperava um número par"):
+    with pytest.raises(ValueError, match="dim: veio 7; esperava um inteiro par"):
         time_embedding(torch.rand(2), 7)

@@ -108,8 +108,8 @@ def test_reparameterize_leaves_its_arguments_alone():
     ("logvar", "eps", "message"),
     [
         (torch.zeros(6, 1), None, r"mu e logvar: vieram formas \(6, 3\) e \(6, 1\)"),
-        (torch.zeros(6, 3), torch.zeros(3), r"eps: veio forma \(3,\); esperava a de mu, \(6, 3\)"),
-        (torch.zeros(6, 3), torch.zeros(1, 3), r"eps: veio forma \(1, 3\)"),
+        (torch.zeros(6, 3), torch.zeros(3), r"eps e mu: vieram formas \(3,\) e \(6, 3\); esperava a mesma"),
+        (torch.zeros(6, 3), torch.zeros(1, 3), r"eps e mu: vieram formas \(1, 3\)"),
     ],
 )
 def test_shapes_that_would_broadcast_in_silence_are_refused(logvar, eps, message):
@@ -197,14 +197,14 @@ def test_objectives_are_means_over_the_batch(batch64):
 
 @pytest.mark.parametrize("variance", [0, -1, float("nan")])
 def test_bad_variance(batch, variance):
-    with pytest.raises(ValueError, match=r"variance: veio .*; esperava um número maior que zero"):
+    with pytest.raises(ValueError, match=r"variance: veio .*; esperava um número maior que 0"):
         gaussian_objective(VAE(), batch, variance=variance)
 
 
 @pytest.mark.parametrize("objective", [gaussian_objective, bernoulli_objective])
 @pytest.mark.parametrize("beta", [-0.5, float("nan")])
 def test_bad_beta(batch, objective, beta):
-    with pytest.raises(ValueError, match=r"beta: veio .*; esperava um número maior ou igual a zero"):
+    with pytest.raises(ValueError, match=r"beta: veio .*; esperava um número maior ou igual a 0"):
         objective(VAE(), batch, beta=beta)
 
 
@@ -388,7 +388,7 @@ def test_iwae_gradient_reaches_both_networks(batch):
 
 @pytest.mark.parametrize("k", [0, -1, 2.5, None])
 def test_bad_k(batch, k):
-    with pytest.raises(ValueError, match=r"k: veio .*; esperava um inteiro maior que zero"):
+    with pytest.raises(ValueError, match=r"k: veio .*; esperava um inteiro ≥ 1"):
         iwae_objective(VAE(), batch, k=k)
 
 
@@ -462,8 +462,8 @@ def test_samples_of_the_asked_class():
 @pytest.mark.parametrize(
     ("build", "y", "message"),
     [
-        (lambda: VAE(n_classes=10), None, "y: faltou a classe; este VAE é condicional, de 10 classes"),
-        (VAE, torch.zeros(2, dtype=torch.int64), "y: veio uma classe e este VAE não é condicional"),
+        (lambda: VAE(n_classes=10), None, "y: falta a classe; esta rede é condicional, de 10 classes"),
+        (VAE, torch.zeros(2, dtype=torch.int64), "y: veio uma classe, e esta rede não é condicional"),
         (lambda: VAE(n_classes=10), torch.tensor([0, 10]), "y: os valores vão de 0 a 10; esperava inteiros de 0 a 9"),
         (lambda: VAE(n_classes=10), torch.zeros(3, dtype=torch.int64), r"y: .*esperava um tensor .* forma \(2,\)"),
         (lambda: VAE(n_classes=10), torch.zeros(2), r"y: .*esperava um tensor de inteiros"),
@@ -480,9 +480,9 @@ def test_bad_class(build, y, message):
             call()
 
 
-@pytest.mark.parametrize("n_classes", [-1, 2.5, None])
+@pytest.mark.parametrize("n_classes", [0, -1, 2.5, "10"])
 def test_bad_n_classes(n_classes):
-    with pytest.raises(ValueError, match=r"n_classes: veio .*; esperava um inteiro ≥ 0"):
+    with pytest.raises(ValueError, match=r"n_classes: veio .*; esperava um inteiro ≥ 1"):
         VAE(n_classes=n_classes)
 
 

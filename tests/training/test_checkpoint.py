@@ -268,6 +268,72 @@ def test_a_schedule_with_another_end_is_refused(digits, tmp_path, epochs):
     assert same(everything(step), before)
 
 
+class Decay:
+    """Uma agenda de quem sabe o seu fim, como a LambdaLR as guarda: pelos atributos do objeto."""
+
+    def __init__(self, total_steps: int) -> None:
+        self.total_steps = total_steps
+
+    def __call__(self, step: int) -> float:
+        return min(1.0, 2 * (1 - step / self.total_steps))
+
+
+class Endless:
+    """Uma agenda sem fim."""
+
+    def __init__(self, half_life: float) -> None:
+        self.half_life = half_life
+
+    def __call__(self, step: int) -> float:
+        return 0.5 ** (step / self.half_life)
+
+
+def lambda_step(*factors) -> ObjectiveStep:
+    """Um passo com um grupo de parâmetros e um fator para cada um."""
+    step = vae_step()
+    parameters = list(step.model.parameters())
+    groups = [{"params": parameters[index :: len(factors)]} for index in range(len(factors))]
+    step.optimizer = torch.optim.Adam(groups, lr=1e-3)
+    step.scheduler = torch.optim.lr_scheduler.LambdaLR(step.optimizer, list(factors))
+    return step
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [lambda n: [Decay(n)], lambda n: [lambda step: 1.0, Decay(n)], lambda n: [Endless(9.0), Decay(n)]],
+    ids=["um grupo", "depois de uma função", "depois de uma sem fim"],
+)
+@pytest.mark.parametrize("epochs", [2, 6])
+def test_a_lambda_schedule_with_another_end_is_refused(digits, tmp_path, factors, epochs):
+    path = tmp_path / "treino.pt"
+    with pytest.raises(Stop):
+        quiet_fit(lambda_step(*factors(20)), digits.batches(50), epochs=4, checkpoint=path, callbacks=[StopsAt(7)])
+    step = lambda_step(*factors(5 * epochs))
+    before = everything(step)
+    with pytest.raises(CheckpointError, match=rf"step\.scheduler foi gravado para 20 passos.*tem {5 * epochs}\."):
+        quiet_fit(step, digits.batches(50), epochs=epochs, checkpoint=path)
+    assert same(everything(step), before)
+
+
+@pytest.mark.parametrize("build", [lambda: lambda_step(Decay(20)), lambda: lambda_step(Endless(9.0))])
+@pytest.mark.parametrize("at", [7, 19])
+def test_a_lambda_schedule_resumes_exactly(digits, tmp_path, build, at):
+    batches, path = digits.batches(50), tmp_path / "treino.pt"
+    whole = build()
+    expected = quiet_fit(whole, batches, epochs=4)
+    with pytest.raises(Stop):
+        quiet_fit(build(), batches, epochs=4, checkpoint=path, callbacks=[StopsAt(at)])
+    resumed = build()
+    assert quiet_fit(resumed, batches, epochs=4, checkpoint=path).epochs == expected.epochs
+    assert same(everything(resumed), everything(whole))
+
+
+def test_an_endless_schedule_does_not_mind_more_epochs(digits, tmp_path):
+    path = tmp_path / "treino.pt"
+    quiet_fit(lambda_step(Endless(9.0)), digits.batches(50), epochs=2, checkpoint=path)
+    assert len(quiet_fit(lambda_step(Endless(9.0)), digits.batches(50), epochs=3, checkpoint=path)) == 3
+
+
 def test_a_step_without_parts_cannot_be_checkpointed(digits, tmp_path):
     def step(batch):
         return {"loss": batch.x.mean()}

@@ -83,5 +83,5 @@ def test_state_round_trip():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5, float("nan")])
 def test_bad_decay(decay):
-    with pytest.raises(ValueError, match=r"decay: veio .*; esperava um número em \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"decay: veio .*; esperava um número maior ou igual a 0 e menor que 1"):
         EMA(nn.Linear(1, 1), decay)

@@ -286,11 +286,12 @@ def test_nan_in_a_batch_is_caught(digits):
     x = digits.images.clone()
     x[17, 0, 3, 3] = float("nan")
     clean, poisoned = Batch(digits.images, digits.labels), Batch(x, digits.labels)
-    # O primeiro lote de cada época tem a faixa conferida; os outros, só a perda.
-    with pytest.raises(ValueError, match="os valores vão de nan a nan"):
-        quiet_fit(vae_step(), [poisoned, clean])
-    with pytest.raises(NonFiniteLossError, match=r"'loss'.*NaN nos dados"):
-        quiet_fit(vae_step(), [clean, poisoned])
+    for batches in ([poisoned, clean], [clean, poisoned]):
+        with pytest.raises(ValueError, match="os valores vão de nan a nan"):
+            quiet_fit(vae_step(), batches)
+    # Um passo que não confere os seus dados chega à perda.
+    with pytest.raises(NonFiniteLossError, match=r"'média'.*NaN nos dados"):
+        quiet_fit(Values(), [clean, poisoned])
 
 
 class BreaksWeights:
@@ -329,7 +330,7 @@ def test_the_last_good_checkpoint_survives(digits, tmp_path, at):
 # --- o que não serve -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epochs", [0, -1, 2.0, "3", None])
+@pytest.mark.parametrize("epochs", [0, -1, 2.0, "3", None, True])
 def test_bad_epochs(digits, epochs):
     with pytest.raises(ValueError, match=r"epochs: veio .*; esperava um inteiro ≥ 1"):
         quiet_fit(Values(), digits.batches(50), epochs=epochs)
@@ -337,8 +338,15 @@ def test_bad_epochs(digits, epochs):
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "a", None])
 def test_bad_seed(digits, seed):
-    with pytest.raises(ValueError, match=r"seed: veio .*; esperava um inteiro entre 0 e"):
+    with pytest.raises(ValueError, match=r"seed: veio .*; esperava um inteiro de 0 a 4294967295"):
         quiet_fit(Values(), digits.batches(50), seed=seed)
+
+
+def test_numpy_integers_are_integers_even_in_a_checkpoint(digits, tmp_path):
+    path = tmp_path / "treino.pt"
+    options = {"epochs": np.int64(2), "seed": np.int64(3), "checkpoint": path}
+    history = quiet_fit(vae_step(), digits.batches(50), **options)
+    assert quiet_fit(vae_step(), digits.batches(50), epochs=2, seed=3, checkpoint=path).epochs == history.epochs
 
 
 @pytest.mark.parametrize("batches", [[], iter(())])

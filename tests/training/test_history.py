@@ -54,10 +54,10 @@ def test_a_copy_does_not_share_its_lists(history):
 def test_table_is_short_and_keeps_both_ends(n):
     table = str(History([{"loss": float(index)} for index in range(1, n + 1)], [0.5] * n)).splitlines()
     assert table[0].split() == ["época", "loss"]
-    assert table[-1] == f"tempo: {n / 2:.1f} s (0.50 s por época)"
+    assert table[-1] == f"tempo: {n / 2:.1f} s (0,50 s por época)".replace(".", ",")
     epochs = [int(line.split()[0]) for line in table[1:-1]]
     assert epochs == sorted(set(epochs))
     assert epochs[0] == 1
     assert epochs[-1] == n
     assert len(epochs) <= 12
-    assert all(float(line.split()[1]) == int(line.split()[0]) for line in table[1:-1])
+    assert all(line.split()[1] == f"{line.split()[0]},0000" for line in table[1:-1])

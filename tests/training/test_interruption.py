@@ -13,6 +13,8 @@ import pytest
 import torch
 import training_program
 
+from course_lib.text import number
+
 PROGRAM = Path(training_program.__file__)
 
 
@@ -113,6 +115,6 @@ def test_the_progress_bar_in_a_log_is_short_and_in_portuguese(uninterrupted):
     assert last.startswith("treino: 100%")
     assert "24/24" in last
     assert "passo" in last
-    assert f"época 4, loss={training_program.run(None)['epochs'][-1]['loss']:.4g}" in last
+    assert f"época 4, loss={number(training_program.run(None)['epochs'][-1]['loss'], '.4g')}" in last
     assert not re.search(r"\b(it/s|epoch|step|loss per|training)\b", last)
     assert "█" not in errors

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_lib.exercises.question import (
+from course_lib.exercises.old import (
     Exercise,
     Mistake,
     Question,

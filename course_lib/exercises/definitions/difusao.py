@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.question import (
+from course_lib.exercises.old import (
     Exercise,
     Question,
     close,

@@ -1,0 +1,120 @@
+"""Os estudos que os capítulos mostram: inteiros, dos pesos que vêm com o curso, e com o comando que os refaz."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from course_lib.metrics import SampleReport
+from course_lib.recipes import RECIPES
+from course_lib.studies import (
+    DOCUMENT,
+    FLOOR,
+    Study,
+    StudyError,
+    load_sample_rows,
+    load_study,
+    save_study,
+    study_path,
+)
+from course_lib.weights import SHIPPED, load_shipped
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+STUDIES = sorted(path.stem for path in study_path("x").parent.glob("*.json"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_each_study_says_the_command_that_makes_it(name):
+    assert load_study(name).command == f"python -m benchmarks.{name}"
+    assert (BENCHMARKS / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_comes_back_as_it_was_saved(name, tmp_path):
+    save_study(load_study(name), tmp_path / "copia.json")
+    assert (tmp_path / "copia.json").read_bytes() == study_path(name).read_bytes()
+
+
+def test_a_missing_study_says_how_to_make_it(tmp_path):
+    with pytest.raises(StudyError, match=r"não achei .*nada\.json; faça o estudo com: python -m benchmarks\.stylegan"):
+        load_study("stylegan", tmp_path / "nada.json")
+    with pytest.raises(StudyError, match=r"benchmarks\.samples"):
+        load_sample_rows(tmp_path / "samples.json")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"command": "x", "runs": [3]}', '{"comando": "x"}'])
+def test_a_damaged_study_says_how_to_remake_it(tmp_path, text):
+    path = tmp_path / "cyclegan.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"cyclegan\.json: o estudo está estragado; .*benchmarks\.cyclegan"):
+        load_study("cyclegan", path)
+
+
+def test_the_pretraining_study_has_every_run():
+    study = load_study("pretraining")
+    assert study.header["data"] == {"train": "MNIST (treino)", "images": 60_000, "test": "MNIST (teste)"}
+    runs = [(run["seed"], run["labels"], run["pretrained"]) for run in study.runs]
+    assert sorted(runs) == sorted(itertools.product((0, 1, 2), (0, 1_000), (True, False)))
+
+
+def test_the_cyclegan_study_has_every_run():
+    study = load_study("cyclegan")
+    assert study.header["data"] == {"train": "MNIST (treino)", "test": "MNIST (teste)"}
+    # Quem leu o que está escrito em Y foi o gerador que vem com o curso: trocado ele, o estudo se refaz.
+    assert study.header["reader"] == load_shipped("cyclegan")[1].sha256
+    runs = [(run["seed"], run["variant"]) for run in study.runs]
+    parts = ("receita", "sem ciclo", "sem identidade", "sem reservatório", "só a adversária")
+    assert sorted(runs) == sorted(itertools.product(study.header["config"]["seeds"], parts))
+
+
+def test_the_stylegan_study_has_every_run():
+    study = load_study("stylegan")
+    assert study.header["data"] == {"train": "MNIST (treino)", "test": "MNIST (teste)"}
+    assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
+    runs = [(run["seed"], run["variant"]) for run in study.runs]
+    assert sorted(runs) == sorted(itertools.product((0, 1), ("receita (AdaIN)", "demodulação", "sem R1")))
+
+
+# --- as amostras -----------------------------------------------------------------------------------------------------
+
+ROW = {
+    "report": {
+        "name": "gan", "n": 500, "network": "abc", "frechet": 30.0, "kid": 0.5, "kid_std": 0.1, "precision": 0.4,
+        "recall": 0.2, "coverage": [0.1] * 10, "confidence": 0.9,
+    },
+    "weights": "f00", "seed": 0, "seconds": 2.5, "machine": "aqui",
+}  # fmt: skip
+
+
+def test_the_samples_come_back_sorted_by_distance(tmp_path):
+    floor = {**ROW, "report": {**ROW["report"], "name": FLOOR, "frechet": 0.2}}
+    save_study(Study("python -m benchmarks.samples", runs=[ROW, floor]), tmp_path / "samples.json")
+    floor, gan = load_sample_rows(tmp_path / "samples.json")
+    assert (floor.report.name, gan.report.name) == (FLOOR, "gan")
+    assert gan.report.coverage == (0.1,) * 10
+    assert (gan.weights, gan.seed, gan.seconds, gan.machine) == ("f00", 0, 2.5, "aqui")
+    assert "gan" in SampleReport.table([gan.report])
+
+
+@pytest.mark.parametrize(
+    "run", [{"report": {"name": "gan"}}, {**ROW, "pesos": 1}, {**ROW, "report": 3}, {"weights": "a"}]
+)
+def test_a_damaged_row_says_how_to_remake_it(tmp_path, run):
+    path = tmp_path / "samples.json"
+    path.write_text(json.dumps({"command": "x", "header": {}, "runs": [run]}), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"estragado; apague-o e rode python -m benchmarks\.samples"):
+        load_sample_rows(path)
+
+
+def test_the_samples_are_of_the_weights_that_ship():
+    rows = load_sample_rows()
+    (judge,) = {row.report.network for row in rows}
+    assert load_shipped("judge")[1].sha256.startswith(judge)
+    assert len({row.report.n for row in rows}) == 1
+    measured = {row.report.name: row.weights for row in rows if row.weights}
+    shipped = [name for name, recipe in RECIPES.items() if recipe.sampler and (SHIPPED / f"{name}.json").is_file()]
+    assert measured == {name: load_shipped(name)[1].sha256 for name in shipped}
+    assert {FLOOR, DOCUMENT} <= {row.report.name for row in rows}
