@@ -25,7 +25,7 @@ READ_ATTRIBUTES = ("aria-label", "title", "placeholder", "data-bs-title", "data-
 # Títulos escritos por nós (que podem citar nomes em inglês), o texto e as fórmulas (\top) não são interface.
 OURS = (
     "article p, article li, article dd, article pre, article table, article code, article .math, "
-    "article dt.sig .pre:not(.viewcode-link *), .bd-links a, nav.page-toc a"
+    "article dt.sig .pre:not(.viewcode-link *), .bd-links a, nav.page-toc a, #jb-print-toc a"
 )
 OURS_TOO = ".prev-next-title, .logo__title, h1, h2, h3, h4, script, style"
 HASHED_NAME = re.compile(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif)$")

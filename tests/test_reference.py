@@ -97,9 +97,27 @@ def test_reference_section_becomes_a_field() -> None:
 
 
 def test_only_text_is_escaped() -> None:
+    assert reference.escape_text(["steps: T.", "n: T e mais."]) == [r"steps: \T.", "n: T e mais."]
     lines = ["(B, *forma), |x| e ``(B, *forma)``", ".. math:: |x|", "    + |y|", "", "*itálico*, :math:`|x|`"]
     expected = [r"(B, \*forma), \|x| e ``(B, *forma)``", *lines[1:]]
     assert reference.escape_text(lines) == expected
+
+
+def test_bases_are_those_somebody_chose() -> None:
+    class Own(dict): ...
+
+    class Refused(ValueError): ...
+
+    Own.__module__ = "course_lib.own"
+    assert reference.write_bases(Own) == []
+    assert reference.write_bases(Refused) == ["Herda de ``ValueError``.", ""]
+    assert reference.write_bases(type("Child", (Own,), {}))[0].startswith("Herda de :py:class:`~course_lib.own.")
+
+
+def test_signature_is_python() -> None:
+    signature = "(a: int = <factory>, b=<function f at 0x7f>)"
+    cleaned = reference.clean_signature(None, "class", "x", object, None, signature, "int")
+    assert cleaned == ("(a: int = ..., b=f)", "int")
 
 
 def test_comment_is_text_but_for_its_code() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import enum
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -50,10 +51,11 @@ LABELS = {
     "returntype": "Tipo do que devolve",
 }
 CHAPTER = re.compile(r"\b(?P<word>[Cc]apítulo) (?P<number>\d\d?)(?:_\w+)?")
-# O asterisco de (B, *forma) e as barras de |x|: nem itálico, nem substituição.
-UNMARKED = re.compile(r"(?<=, )\*(?=\w+\))|\|(?=\w+\|)")
-# Os atributos de uma classe estão na docstring dela, e o tipo do que se devolve, na assinatura.
-SECTIONS = NapoleonConfig(napoleon_use_ivar=True, napoleon_use_rtype=False)
+# O asterisco de (B, *forma), as barras de |x| e o T de "passos: T.": nem itálico, nem substituição, nem lista.
+UNMARKED = re.compile(r"(?<=, )\*(?=\w+\))|\|(?=\w+\|)|(?<=: )(?=[A-Za-z]\.$)")
+NOT_CODE = re.compile(r"<(?:function (\w+))?[^<>]*>")
+# Os atributos de uma classe estão na docstring dela, e os tipos, na assinatura.
+SECTIONS = NapoleonConfig(napoleon_use_ivar=True, napoleon_use_rtype=False, napoleon_attr_annotations=False)
 REFERENCE = re.compile(r"^Referências?:$")
 
 
@@ -67,7 +69,6 @@ def setup(app: Sphinx) -> None:
     app.connect("env-before-read-docs", read_pages)
     app.connect("autodoc-process-docstring", translate_docstring)
     app.connect("autodoc-process-signature", clean_signature)
-    app.connect("autodoc-process-bases", hide_object)
     app.connect("autodoc-skip-member", choose_members)
     app.connect("missing-reference", find_reference)
     app.add_directive("biblioteca", LibraryDirective)
@@ -128,11 +129,11 @@ class LibraryDirective(SphinxDirective):
     def draw(self, module: Module) -> nodes.section:
         """A seção de um módulo: o que ele diz de si, o que dele se importa, e cada nome na ordem do código."""
         section = nodes.section(ids=[nodes.make_id(module.name)], names=[module.name])
-        section += nodes.title("", "", nodes.literal(module.name, module.name))
+        section += draw_title(module.name)
         lines = [f".. automodule:: {module.name}"]
         if module.definitions:
             lines += [f"   :members: {', '.join(module.definitions)}"]
-            lines += ["   :member-order: bysource", "   :show-inheritance:"]
+            lines.append("   :member-order: bysource")
         lines.append("")
         if module.exports:
             names = ", ".join(f":py:obj:`{name} <{full}>`" for name, full in sorted(module.exports.items()))
@@ -141,6 +142,13 @@ class LibraryDirective(SphinxDirective):
             lines += write_constant(module, name)
         nested_parse_with_titles(self.state, StringList(lines, f"<{module.name}>"), section)
         return section
+
+
+def draw_title(name: str) -> nodes.title:
+    """O título de uma seção; o começo, igual em todos, fica à parte para que o sumário estreito não o mostre."""
+    prefix, dot, rest = name.partition(".")
+    parts = [nodes.inline("", prefix + dot, classes=["pacote"]), nodes.Text(rest)] if rest else [nodes.Text(prefix)]
+    return nodes.title("", "", nodes.literal("", "", *parts))
 
 
 def write_constant(module: Module, name: str) -> list[str]:
@@ -192,9 +200,9 @@ def translate_docstring(app: Sphinx, what: str, name: str, obj: Any, options: An
     """Passa uma docstring do estilo Google ao reST."""
     # Como extensão, o napoleon leria as propriedades de outro jeito: o que vem antes dos dois-pontos seria um tipo.
     kind = "method" if what == "property" else what
-    lines[:] = GoogleDocstring(
-        write_reference_field(escape_text(lines)), SECTIONS, None, kind, name, obj, options
-    ).lines()
+    google = write_reference_field(escape_text(lines))
+    bases = write_bases(obj) if inspect.isclass(obj) else []
+    lines[:] = bases + GoogleDocstring(google, SECTIONS, None, kind, name, obj, options).lines()
 
 
 def write_reference_field(lines: list[str]) -> list[str]:
@@ -234,13 +242,22 @@ def clean_signature(
     # Um protocolo e uma enumeração não se constroem: os argumentos que o Python mostraria não dizem nada.
     if what == "class" and (getattr(obj, "_is_protocol", False) or issubclass(obj, enum.Enum)):
         return "", None
-    # O padrão que uma dataclass calcula aparece como `<factory>`, e o Sphinx já não leria o resto.
-    return (signature.replace("<factory>", "..."), returns) if signature else None
+    # Padrões como `<factory>` e `<function f>` não são Python, e com um deles o Sphinx já não leria o resto.
+    return (NOT_CODE.sub(lambda found: found[1] or "...", signature), returns) if signature else None
 
 
-def hide_object(app: Sphinx, name: str, obj: Any, options: Any, bases: list[Any]) -> None:
-    """Não conta que toda classe herda de ``object``; a lista vazia tira a linha das bases."""
-    bases[:] = [base for base in bases if base is not object]
+def write_bases(obj: type) -> list[str]:
+    """A linha que diz de que classes ``obj`` herda; as que o Python põe sem que ninguém peça não contam."""
+    bases = [
+        base for base in obj.__bases__ if base.__module__ not in ("builtins", "typing") or issubclass(base, Exception)
+    ]
+    names = [
+        f":py:class:`~{base.__module__}.{base.__qualname__}`"
+        if base.__module__.startswith(f"{PACKAGE}.")
+        else f"``{base.__name__}``"
+        for base in bases
+    ]
+    return [f"Herda de {' e de '.join(names)}.", ""] if names else []
 
 
 def choose_members(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
