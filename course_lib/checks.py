@@ -241,14 +241,26 @@ def typed(x: Any, name: str, expected: torch.dtype, *axes: Axis) -> None:
     shape(x, name, *axes)
 
 
-def same_shape(x: Tensor, y: Tensor, names: str) -> None:
-    """Dois tensores da mesma forma; ``names`` é o par: ``"mu e logvar"``.
+def same(found: Any, expected: Any, name: str) -> None:
+    """Um valor igual ao esperado.
 
     Raises:
-        ValueError: as formas diferem.
+        ValueError: é outro.
     """
-    if x.shape != y.shape:
-        raise ValueError(f"{names}: vieram formas {tuple(x.shape)} e {tuple(y.shape)}; esperava a mesma")
+    if found != expected:
+        raise ValueError(f"{name}: veio {found}; esperava {expected}")
+
+
+def same_shape(names: str, *tensors: Tensor, axes: int | None = None) -> None:
+    """Tensores todos da mesma forma, de ``axes`` eixos; ``names`` são eles: ``"mu e logvar"``.
+
+    Raises:
+        ValueError: as formas diferem, ou o número de eixos é outro.
+    """
+    shapes = [tuple(tensor.shape) for tensor in tensors]
+    if len(set(shapes)) > 1 or axes not in (None, len(shapes[0])):
+        wanted = "a mesma" if axes is None else f"a mesma, de {axes} eixo" + "s" * (axes > 1)
+        raise ValueError(f"{names}: vieram formas {', '.join(map(str, shapes))}; esperava {wanted}")
 
 
 def dtype_of(x: Tensor, layer: nn.Module, name: str = "x") -> None:
@@ -354,6 +366,29 @@ def classes(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
         return
     require(y is not None, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
     index(y, n, 0, n_classes - 1, name)
+
+
+def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> None:
+    """O que uma rede de difusão recebe: imagens ruidosas, um instante e a classe (ou nada) de cada uma.
+
+    Raises:
+        TypeError: ``x`` não é um tensor de ponto flutuante.
+        ValueError: a forma de ``x``, ``t`` ou ``y`` é outra, ou os valores saem da faixa.
+    """
+    images(x, in_range=False)
+    times(t, len(x))
+    classes_or_none(y, len(x), n_classes)
+
+
+def partly_known(x: Any, mask: Tensor) -> None:
+    """Imagens, e a máscara booleana dos pixels que se conhecem.
+
+    Raises:
+        TypeError: ``x`` não é um tensor de ponto flutuante.
+        ValueError: a forma ou a faixa de ``x`` é outra, ou ``mask`` não é booleana.
+    """
+    images(x)
+    require(mask.dtype == torch.bool, f"mask: veio {mask.dtype}; esperava booleanos")
 
 
 def classes_or_none(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:

@@ -204,9 +204,29 @@ def test_type_and_shape_at_once():
 
 
 def test_same_shape():
-    checks.same_shape(torch.zeros(2, 3), torch.ones(2, 3), "mu e logvar")
-    with refuses(r"mu e logvar: vieram formas \(2, 3\) e \(3,\); esperava a mesma$"):
-        checks.same_shape(torch.zeros(2, 3), torch.zeros(3), "mu e logvar")
+    checks.same_shape("mu e logvar", torch.zeros(2, 3), torch.ones(2, 3))
+    checks.same_shape("a, b e c", torch.zeros(3), torch.ones(3), torch.ones(3), axes=1)
+    with refuses(r"mu e logvar: vieram formas \(2, 3\), \(3,\); esperava a mesma$"):
+        checks.same_shape("mu e logvar", torch.zeros(2, 3), torch.zeros(3))
+    with refuses(r"a, b e c: vieram formas \(3,\), \(3,\), \(1,\); esperava a mesma$"):
+        checks.same_shape("a, b e c", torch.zeros(3), torch.zeros(3), torch.zeros(1))
+    with refuses(r"a e b: vieram formas \(2, 3\), \(2, 3\); esperava a mesma, de 1 eixo$"):
+        checks.same_shape("a e b", torch.zeros(2, 3), torch.zeros(2, 3), axes=1)
+
+
+def test_same():
+    checks.same((1, 2), (1, 2), "larguras")
+    with refuses(r"larguras: veio \(1, 3\); esperava \(1, 2\)$"):
+        checks.same((1, 3), (1, 2), "larguras")
+
+
+def test_partly_known_images():
+    x = torch.zeros(2, 1, 28, 28)
+    checks.partly_known(x, x > 0)
+    with refuses(r"mask: veio torch\.float32; esperava booleanos$"):
+        checks.partly_known(x, x)
+    with refuses(r"x: os valores vão de 2 a 2"):
+        checks.partly_known(x + 2, x > 0)
 
 
 def test_the_type_is_that_of_the_weights_except_under_autocast():

@@ -138,4 +138,4 @@ class PCA:
 
 def _check_same_images(x_hat: Tensor, x: Tensor) -> None:
     checks.images(x)
-    checks.same_shape(x_hat, x, "x_hat e x")
+    checks.same_shape("x_hat e x", x_hat, x)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, mlp, pixels, standard_normal
+from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, mlp, pixels, standard_normal, widths_between
 
 
 class Autoencoder(nn.Module):
@@ -39,8 +39,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, latent_dim: int = 64, hidden_dims: Sequence[int] = (256,), *, relu_code: bool = True) -> None:
         super().__init__()
-        checks.integers(hidden_dims, "hidden_dims", least=0)
-        sizes = (IMAGE_DIM, *hidden_dims, latent_dim)
+        sizes = widths_between(IMAGE_DIM, hidden_dims, latent_dim)
         self.latent_dim = latent_dim
         self.relu_code = relu_code
         self.encoder = mlp(sizes)

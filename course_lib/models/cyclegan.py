@@ -61,9 +61,7 @@ class ResnetGenerator(nn.Module):
         self, image_channels: int = 1, width: int = 64, *, fold: int = 4, n_downs: int = 0, n_blocks: int = 3
     ) -> None:
         super().__init__()
-        sizes = {"image_channels": image_channels, "width": width, "fold": fold, "n_blocks": n_blocks}
-        for name, size in sizes.items():
-            checks.integer(size, name)
+        checks.sizes(image_channels=image_channels, width=width, fold=fold, n_blocks=n_blocks)
         checks.integer(n_downs, "n_downs", low=0)
         self.image_channels = image_channels
         self.multiple = fold * 2**n_downs
@@ -116,8 +114,7 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, image_channels: int = 1, width: int = 32, *, n_downs: int = 1) -> None:
         super().__init__()
-        for name, size in {"image_channels": image_channels, "width": width, "n_downs": n_downs}.items():
-            checks.integer(size, name)
+        checks.sizes(image_channels=image_channels, width=width, n_downs=n_downs)
         self.image_channels = image_channels
         self.multiple = 2**n_downs
         layers = [nn.Conv2d(image_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -196,8 +193,7 @@ class ImagePool:
         Raises:
             ValueError: o estado é de um reservatório de outro tamanho.
         """
-        saved, mine = state["capacity"], self.capacity
-        checks.require(saved == mine, f"capacity: o estado é de {saved} imagens; este reservatório guarda {mine}")
+        checks.same(state["capacity"], self.capacity, "capacity do estado")
         self.images = list(state["images"].clone()) if state["images"] is not None else []
 
 
@@ -316,8 +312,7 @@ class CycleGANStep:
         pool_size: int = 50,
         autocast: torch.dtype | None = None,
     ) -> None:
-        for name, weight in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
-            checks.number(weight, name, "[0, inf)")
+        checks.numbers("[0, inf)", cycle_weight=cycle_weight, identity_weight=identity_weight)
         self.gen_xy = gen_xy
         self.gen_yx = gen_yx
         self.disc_x = disc_x

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.contracts import LabelledBatch, Terms
-from course_lib.models.layers import draw_classes, standard_normal
+from course_lib.models.layers import draw_classes, images_of, standard_normal
 from course_lib.models.unet import UNet, class_count, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
@@ -134,7 +134,7 @@ class Diffusion(nn.Module):
         Referência:
             Ho, Jain e Abbeel (2020), equação 4.
         """
-        checks.same_shape(x_0, eps, "x_0 e eps")
+        checks.same_shape("x_0 e eps", x_0, eps)
         signal, noise = self.rates(self.alpha_bar_at(t, len(x_0)))
         return signal * x_0 + noise * eps
 
@@ -245,12 +245,12 @@ def diffusion_objective(model: Diffusion, batch: LabelledBatch, *, label_dropout
     Referência:
         Ho, Jain e Abbeel (2020), equação 14.
     """
-    checks.images(batch.x, "batch.x")
-    t = torch.randint(model.steps, (len(batch.x),), device=batch.x.device)
-    eps = torch.randn_like(batch.x)
+    x = images_of(batch)
+    t = torch.randint(model.steps, (len(x),), device=x.device)
+    eps = torch.randn_like(x)
     y = drop_labels(model.network, batch, label_dropout)
-    output = model(model.q_sample(batch.x, t, eps), t, y)
-    return {"loss": F.mse_loss(output, model.target(batch.x, t, eps))}
+    output = model(model.q_sample(x, t, eps), t, y)
+    return {"loss": F.mse_loss(output, model.target(x, t, eps))}
 
 
 # --- a volta ----------------------------------------------------------------------------------------------------------
@@ -366,8 +366,7 @@ def inpaint(
     Referência:
         Lugmayr et al. (2022), *RePaint*, algoritmo 1 sem as voltas.
     """
-    checks.images(x)
-    checks.require(mask.dtype == torch.bool, f"mask: veio {mask.dtype}; esperava booleanos")
+    checks.partly_known(x, mask)
     filled = torch.randn_like(x)
     for now, after in timesteps(model.steps, steps):
         t, s = model.at(now, len(x)), model.at(after, len(x))

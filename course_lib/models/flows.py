@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
-from course_lib.models.layers import full_precision, mlp, start_at_zero
+from course_lib.models.layers import full_precision, mlp, standard_normal, start_at_zero
 
 
 class Bijection(nn.Module, ABC):
@@ -235,10 +235,8 @@ class Flow(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``temperature`` negativa.
         """
-        checks.integer(n, "n")
         checks.number(temperature, "temperature", "[0, inf)")
-        z = torch.randn(n, *self.shape, device=self.origin.device, dtype=self.origin.dtype)
-        return self.inverse(temperature * z)
+        return self.inverse(temperature * standard_normal(n, *self.shape, like=self))
 
 
 class RealNVP(Flow):

@@ -11,7 +11,18 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from course_lib import checks
 from course_lib.contracts import LabelledBatch, Terms
-from course_lib.models.layers import IMAGE_DIM, IMAGE_SHAPE, fast_tanh, frozen, mlp, with_class
+from course_lib.models.layers import (
+    IMAGE_DIM,
+    IMAGE_SHAPE,
+    draw_classes,
+    fast_tanh,
+    frozen,
+    images_of,
+    mlp,
+    pixels,
+    standard_normal,
+    with_class,
+)
 
 
 class Generator(nn.Module):
@@ -51,9 +62,7 @@ class Generator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        checks.integer(n, "n")
-        weights = next(self.parameters())
-        return self(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype))
+        return self(standard_normal(n, self.latent_dim, like=self))
 
 
 class Discriminator(nn.Module):
@@ -76,8 +85,7 @@ class Discriminator(nn.Module):
         Raises:
             TypeError, ValueError: ``x`` não é um lote de imagens.
         """
-        checks.images(x, layer=self.net)
-        return self.net(x.flatten(1)).squeeze(1)
+        return self.net(pixels(x, self.net)).squeeze(1)
 
 
 class ConvGenerator(nn.Module):
@@ -128,11 +136,8 @@ class ConvGenerator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``y`` não serve.
         """
-        checks.integer(n, "n")
-        weights = self.stem.weight
-        if y is None and self.n_classes is not None:
-            y = torch.randint(self.n_classes, (n,), device=weights.device)
-        return self(torch.randn(n, self.latent_dim, device=weights.device, dtype=weights.dtype), y)
+        y = draw_classes(n, self.n_classes, like=self) if y is None else y
+        return self(standard_normal(n, self.latent_dim, like=self), y)
 
 
 class ConvDiscriminator(nn.Module):
@@ -319,8 +324,8 @@ class GANStep:
         Raises:
             TypeError, ValueError: ``batch.x`` não é um lote de imagens.
         """
-        checks.images(batch.x, "batch.x")
-        x, n = batch.x, len(batch.x)
+        x = images_of(batch)
+        n = len(x)
         y = (batch.labels,) if self.gen.n_classes is not None else ()
         z = torch.randn(n, self.gen.latent_dim, device=x.device, dtype=x.dtype)
         fake = self.gen(z, *y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE as IMAGE_SHAPE
+from course_lib.contracts import Batch
 
 IMAGE_DIM = math.prod(IMAGE_SHAPE)
 
@@ -33,6 +34,16 @@ def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) 
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def widths_between(n_in: int, hidden_dims: Sequence[int], n_out: int, *, least: int = 0) -> tuple[int, ...]:
+    """As larguras de uma rede densa de ``n_in`` a ``n_out``, passando por ``hidden_dims`` (pelo menos ``least``).
+
+    Raises:
+        ValueError: ``hidden_dims`` não é uma sequência de inteiros maiores que zero, ou são poucos.
+    """
+    checks.integers(hidden_dims, "hidden_dims", least=least)
+    return (n_in, *hidden_dims, n_out)
 
 
 def start_at_zero(layer: nn.Module) -> None:
@@ -79,11 +90,20 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
     Raises:
         ValueError: as formas diferem, ou ``n`` é menor que 2.
     """
-    checks.shape(z_start, "z_start", "latent_dim")
-    checks.same_shape(z_start, z_end, "z_start e z_end")
+    checks.same_shape("z_start e z_end", z_start, z_end, axes=1)
     checks.integer(n, "n", low=2)
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
+
+
+def images_of(batch: Batch) -> Tensor:
+    """As imagens (B, 1, 28, 28) em [-1, 1] de um lote.
+
+    Raises:
+        TypeError, ValueError: ``batch.x`` não é um lote de imagens.
+    """
+    checks.images(batch.x, "batch.x")
+    return batch.x
 
 
 def pixels(x: Tensor, network: nn.Module, *, in_range: bool = True) -> Tensor:
@@ -125,13 +145,13 @@ def with_class(value: Tensor, y: Tensor | None, n_classes: int | None) -> Tensor
 
 
 def standard_normal(n: int, *shape: int, like: nn.Module) -> Tensor:
-    """``n`` sorteios de N(0, I), (n, *shape), do tipo e no dispositivo dos pesos de ``like``.
+    """``n`` sorteios de N(0, I), (n, *shape), do tipo e no dispositivo dos tensores de ``like``.
 
     Raises:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
     checks.integer(n, "n")
-    weights = next(like.parameters())
+    weights = next(chain(like.parameters(), like.buffers()))
     return torch.randn(n, *shape, device=weights.device, dtype=weights.dtype)
 
 

@@ -142,8 +142,8 @@ class StackClassifier(nn.Module):
             ValueError: as larguras da pilha são outras.
         """
         hidden = [part for part in self.body if isinstance(part, nn.Linear)][:-1]
-        found, expected = _stack_sizes(layers)[1:], tuple(linear.out_features for linear in hidden)
-        checks.require(found == expected, f"layers: veio uma pilha de larguras {found}; esperava {expected}")
+        expected = tuple(linear.out_features for linear in hidden)
+        checks.same(_stack_sizes(layers)[1:], expected, "larguras da pilha, em layers")
         for layer, linear in zip(layers, hidden, strict=True):
             linear.load_state_dict(layer.encoder[0].state_dict())
 
@@ -157,8 +157,8 @@ class StackClassifier(nn.Module):
 
 
 def _stack_sizes(layers: Sequence[StackLayer]) -> tuple[int, ...]:
-    checks.not_empty(layers, "layers")
-    fits = layers[0].n_in == IMAGE_DIM and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
-    came = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers)
+    starts = bool(layers) and layers[0].n_in == IMAGE_DIM
+    fits = starts and all(a.n_out == b.n_in and a.relu for a, b in pairwise(layers))
+    came = ", ".join(f"{layer.n_in}→{layer.n_out}{'' if layer.relu else ' sem ReLU'}" for layer in layers) or "nada"
     checks.require(fits, f"layers: veio {came}; esperava camadas encaixadas a partir de 784, sem ReLU só a última")
     return (layers[0].n_in, *(layer.n_out for layer in layers))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
 from course_lib.models.gan import discriminator_loss, nonsaturating_loss
-from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, frozen
+from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, frozen, images_of, standard_normal
 from course_lib.models.style_layers import (
     AdaINLayer,
     DemodulatedLayer,
@@ -25,6 +25,11 @@ from course_lib.models.style_layers import (
 
 RESOLUTIONS = (4, 8, 16, 32)
 MARGIN = (RESOLUTIONS[-1] - IMAGE_SHAPE[-1]) // 2
+
+
+def _one_per_resolution(channels: Sequence[int]) -> list[int]:
+    checks.integers(channels, "channels", length=len(RESOLUTIONS))
+    return list(channels)
 
 
 # --- o gerador --------------------------------------------------------------------------------------------------------
@@ -85,7 +90,7 @@ class SynthesisNetwork(nn.Module):
 
     def __init__(self, w_dim: int, channels: Sequence[int], *, demodulate: bool = False) -> None:
         super().__init__()
-        checks.integers(channels, "channels", length=len(RESOLUTIONS))
+        channels = _one_per_resolution(channels)
         self.w_dim = w_dim
         self.constant = nn.Parameter(torch.randn(1, channels[0], RESOLUTIONS[0], RESOLUTIONS[0]))
         kind: type[AdaINLayer] | type[DemodulatedLayer] = DemodulatedLayer if demodulate else AdaINLayer
@@ -207,7 +212,7 @@ class StyleGenerator(nn.Module):
             Karras, Laine e Aila (2019), seção 3.1.
         """
         checks.integer(crossover, "crossover", low=0, high=self.n_styles)
-        checks.same_shape(w_coarse, w_fine, "w_coarse e w_fine")
+        checks.same_shape("w_coarse e w_fine", w_coarse, w_fine)
         first = (torch.arange(self.n_styles, device=w_coarse.device) < crossover)[:, None]
         return torch.where(first, w_coarse.unsqueeze(1), w_fine.unsqueeze(1))
 
@@ -223,11 +228,10 @@ class StyleGenerator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``psi`` fora de [0, 1].
         """
-        checks.integer(n, "n")
         return torch.cat([self(part, psi=psi) for part in self._draw(n).split(500)])
 
     def _draw(self, n: int) -> Tensor:
-        return torch.randn(n, self.latent_dim, device=self.w_mean.device, dtype=self.w_mean.dtype)
+        return standard_normal(n, self.latent_dim, like=self)
 
 
 # --- o discriminador --------------------------------------------------------------------------------------------------
@@ -248,8 +252,7 @@ class StyleDiscriminator(nn.Module):
 
     def __init__(self, channels: Sequence[int] = (64, 64, 32, 16)) -> None:
         super().__init__()
-        checks.integers(channels, "channels", length=len(RESOLUTIONS))
-        wide = list(reversed(channels))  # 32, 16, 8, 4
+        wide = _one_per_resolution(channels)[::-1]  # 32, 16, 8, 4
         self.from_image = EqualizedConv2d(1, wide[0], 1)
         self.convs = nn.ModuleList()
         for n_in, n_out in pairwise(wide):
@@ -353,8 +356,7 @@ class StyleGANStep:
         Raises:
             TypeError, ValueError: ``batch.x`` não é um lote de imagens.
         """
-        checks.images(batch.x, "batch.x")
-        x = batch.x
+        x = images_of(batch)
         fake = self._generate(x)
 
         # Discriminador: uma passagem para as reais e outra para as falsas, porque ele compara cada imagem com as do

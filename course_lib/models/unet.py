@@ -155,9 +155,7 @@ class UNet(nn.Module):
             ValueError: a forma de ``x``, ``t`` ou ``y`` é outra, os valores saem da faixa, ou veio ``y`` a uma rede que
                 não olha a classe.
         """
-        checks.images(x, in_range=False)
-        checks.times(t, len(x))
-        checks.classes_or_none(y, len(x), self.n_classes)
+        checks.conditioned(x, t, y, self.n_classes)
         context = self._context(t, y)  # (B, context_dim)
         h_wide = self.down_wide(self.stem(x), context)  # (B, wide, 14, 14)
         h_deep = self.down_deep(self.downsample(h_wide), context)  # (B, deep, 7, 7)

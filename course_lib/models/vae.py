@@ -21,6 +21,7 @@ from course_lib.models.layers import (
     mlp,
     pixels,
     standard_normal,
+    widths_between,
     with_class,
 )
 
@@ -56,14 +57,14 @@ class VAE(nn.Module):
         self, latent_dim: int = 20, hidden_dims: Sequence[int] = (400,), *, n_classes: int | None = None
     ) -> None:
         super().__init__()
-        checks.integers(hidden_dims, "hidden_dims")
         checks.integer(n_classes, "n_classes", optional=True)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         class_dim = n_classes or 0
-        self.encoder = nn.Sequential(mlp((IMAGE_DIM + class_dim, *hidden_dims)), nn.ReLU())
         # As duas saídas, mu e logvar, são duas fatias de uma só camada: um produto de matrizes em vez de dois.
-        self.posterior = mlp((hidden_dims[-1], 2 * latent_dim))
+        *widths, n_out = widths_between(IMAGE_DIM + class_dim, hidden_dims, 2 * latent_dim, least=1)
+        self.encoder = nn.Sequential(mlp(widths), nn.ReLU())
+        self.posterior = mlp((widths[-1], n_out))
         self.decoder = mlp((latent_dim + class_dim, *reversed(hidden_dims), IMAGE_DIM))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -101,11 +102,9 @@ class VAE(nn.Module):
         Referência:
             Kingma e Welling (2013), seção 2.4.
         """
-        checks.same_shape(mu, logvar, "mu e logvar")
-        if eps is None:
-            eps = torch.randn_like(mu)
+        eps = torch.randn_like(mu) if eps is None else eps
         # Um eps (D,) ou (1, D) se propagaria em silêncio: o mesmo ruído em todas as imagens do lote.
-        checks.same_shape(eps, mu, "eps e mu")
+        checks.same_shape("mu, logvar e eps", mu, logvar, eps)
         return torch.addcmul(mu, eps, torch.exp(0.5 * logvar))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -185,7 +184,7 @@ def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Referência:
         Kingma e Welling (2013), apêndice B.
     """
-    checks.same_shape(mu, logvar, "mu e logvar")
+    checks.same_shape("mu e logvar", mu, logvar)
     return 0.5 * (mu.square() + logvar.expm1() - logvar).sum(1)
 
 

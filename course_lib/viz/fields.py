@@ -29,7 +29,7 @@ def arrow_panels(
     checks.not_empty(panels, "panels")
     for name, (points, arrows) in panels.items():
         checks.shape(points, f"panels[{name!r}], pontos", "N", 2)
-        checks.same_shape(points, arrows, f"panels[{name!r}], pontos e setas")
+        checks.same_shape(f"panels[{name!r}], pontos e setas", points, arrows)
     fig, axes = panel_grid(len(panels), n_cols, cell=(2.9, 3.0), margin=(0, 0.4))
     for ax, (name, (points, arrows)) in zip(axes, panels.items(), strict=True):
         if cloud is not None:
