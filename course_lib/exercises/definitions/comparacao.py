@@ -56,8 +56,7 @@ class Frechet(Question):
         hint = "falta a parte das covariâncias: duas normais de mesma média e larguras diferentes não são iguais."
         yield between, hint
         yield right + cross, "o termo cruzado entra duas vezes, como no quadrado de uma diferença."
-        hint = "o termo cruzado se subtrai; do jeito que está, nem de si mesma a distância é 0."
-        yield right + 4 * cross, hint
+        yield right + 4 * cross, "o termo cruzado se subtrai; do jeito que está, nem de si mesma a distância é 0."
         yield uncrossed, "falta o termo cruzado: assim a distância de uma normal a ela mesma não é zero."
         hint = "faltou a raiz de Σa Σb. O traço dela é a soma das *raízes* dos autovalores do produto."
         yield uncrossed - 2 * (cov_a @ cov_b).trace(), hint
@@ -120,8 +119,7 @@ class Mmd2(Question):
         yield but(add=0), "no núcleo falta somar 1 antes do cubo: sem ele, só as potências ímpares contam."
         yield but(degree=2), "o núcleo é o cubo; o quadrado só vê até as covariâncias."
         yield but(degree=1), "faltou elevar o núcleo ao cubo; sem isso a conta só compara as médias."
-        hint = "não tire a raiz: pedimos a MMD ao quadrado, que pode até ser negativa."
-        yield right.clamp(min=0).sqrt(), hint
+        yield right.clamp(min=0).sqrt(), "não tire a raiz: pedimos a MMD ao quadrado, que pode até ser negativa."
         yield but(pairs=lambda _: 1) + 2 * mixed * (1 - n * m), "cada termo é uma *média* de pares; você somou."
         yield ..., "o número não confere. Refaça à mão o exemplo do enunciado, que dá 9,5."
 
@@ -161,8 +159,7 @@ class InsideEachOther(Question):
             part, distances, radii = self.parts[own], torch.cdist(points, cloud), self.radii(cloud, k)
             nearest = distances.min(1)
             yield part, (), "Queremos um valor por ponto; a fração é a média deles, e fica para depois."
-            hint = "A ordem é (geradas, reais), e cada uma diz onde caem os *seus* pontos."
-            yield part, (len(cloud),), hint
+            yield part, (len(cloud),), "A ordem é (geradas, reais), e cada uma diz onde caem os *seus* pontos."
             yield part, distances.shape, "Falta dizer se o ponto cai em *alguma* bola (`any`)."
             yield (
                 part,
@@ -213,8 +210,7 @@ class DigitShares(Question):
         yield "fatias", (), "A ordem é (fatias, entropia)."
         yield "fatias", len(labels) * shares, "essas são as contagens; divida pelo número de amostras."
         yield "fatias", 100 * shares, "queremos frações, que somam 1, e não porcentagens."
-        hint = "você dividiu pelo número de classes; é pelo de amostras."
-        yield "fatias", len(labels) * shares / n_classes, hint
+        yield "fatias", len(labels) * shares / n_classes, "você dividiu pelo número de classes; é pelo de amostras."
         yield "fatias", ..., "os números não conferem; elas devem somar 1."
         yield "entropia", (n_classes,), "Falta somar sobre as classes."
         yield (
@@ -253,8 +249,7 @@ class BitsPerDim(Question):
             "isso é a densidade em outra unidade, e muda com a escala dos pixels. Falta o volume da caixinha de cada "
             "tom, que a transforma em probabilidade.",
         )
-        hint = "o volume da caixinha *multiplica* a densidade: o log dele se soma à log-densidade."
-        yield but(step=1 / step), hint
+        yield but(step=1 / step), "o volume da caixinha *multiplica* a densidade: o log dele se soma à log-densidade."
         hint = "a caixinha tem lado Δ em *cada uma* das D dimensões: o volume é Δ elevado a D."
         yield but(step=step ** (1 / n_dims)), hint
         yield -right, "o sinal está trocado: bits são menos o log da probabilidade, e não saem negativos."

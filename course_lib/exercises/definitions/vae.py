@@ -35,10 +35,8 @@ class Reparameterize(Question):
         std = (0.5 * logvar).exp()
         hint = "você multiplicou pela variância; o que multiplica o ruído é o desvio, σ = exp(ℓ/2)."
         yield but(logvar=2 * logvar), hint
-        hint = "logvar ainda é um logaritmo, e pode ser negativo: passe-o pela exponencial."
-        yield mu + logvar * eps, hint
-        hint = "o meio fica dentro da exponencial: σ = exp(ℓ/2), e não exp(ℓ)/2."
-        yield mu + 0.5 * logvar.exp() * eps, hint
+        yield mu + logvar * eps, "logvar ainda é um logaritmo, e pode ser negativo: passe-o pela exponencial."
+        yield mu + 0.5 * logvar.exp() * eps, "o meio fica dentro da exponencial: σ = exp(ℓ/2), e não exp(ℓ)/2."
         yield but(logvar=-logvar), "o sinal do expoente está trocado: você multiplicou por 1/σ."
         yield mu + 0.5 * logvar * eps, "faltou a exponencial: 0,5·logvar é log σ, e não σ."
         yield mu, "isso é só μ: sem o ruído, a nuvem vira um ponto, e o VAE, um autoencoder comum."
@@ -79,8 +77,7 @@ class KlDivergence(Question):
         yield right / dim, "você tirou a média das coordenadas; elas são independentes, e as KL se somam."
         yield 2 * right, "faltou o fator 1/2."
         yield right / log(2), "isso está em bits; aqui o logaritmo é natural, e a KL sai em nats."
-        hint = "faltou o -1 de cada coordenada: a KL de N(0, I) a ela mesma precisa dar zero."
-        yield right + 0.5 * dim, hint
+        yield right + 0.5 * dim, "faltou o -1 de cada coordenada: a KL de N(0, I) a ela mesma precisa dar zero."
         yield right + 0.5 * logvar.sum(1), "faltou o termo -ℓ, que é o que cobra as nuvens estreitas."
         yield right + logvar.sum(1), "o termo ℓ entra com sinal negativo: nuvens estreitas pagam mais."
         hint = "você leu `logvar` como log σ; ele já é o logaritmo da variância, então σ² = exp(ℓ)."
@@ -118,12 +115,10 @@ class GaussianElbo(Question):
         yield (), "Queremos uma ELBO por imagem; a média sobre o lote fica para depois."
         yield (len(x), 784), "Falta somar sobre os 784 pixels."
         yield x.shape, "Falta somar sobre os pixels de cada imagem (`flatten(1).sum(1)`)."
-        hint = "essa é a ELBO negativa, a que se minimiza; a função pede a própria ELBO, uma cota de log p(x)."
-        yield -right, hint
+        yield -right, "essa é a ELBO negativa, a que se minimiza; a função pede a própria ELBO, uma cota de log p(x)."
         yield but(kl=-1), "a KL entra subtraindo: é o preço do código."
         yield log_px, "isso é só o termo de reconstrução; falta subtrair a KL."
-        hint = "falta a constante, 784/2 vezes log(2πσ²): sem ela o número não é uma cota de log p(x)."
-        yield but(constant=0), hint
+        yield but(constant=0), "falta a constante, 784/2 vezes log(2πσ²): sem ela o número não é uma cota de log p(x)."
         hint = "a constante entra subtraindo: quanto mais larga a gaussiana, menor a densidade no centro dela."
         yield but(constant=-1), hint
         yield but(constant=2), "a constante está em dobro: são 784/2 vezes log(2πσ²), a metade."
@@ -132,11 +127,9 @@ class GaussianElbo(Question):
         yield but(exponent=1 / 784), hint
         yield but(exponent=2), "o expoente da gaussiana é dividido por 2σ²; faltou o 2."
         yield but(variance=variance**2), "`variance` já é σ²: não a eleve ao quadrado."
-        hint = "dentro do logaritmo, o 2π também fica sob a raiz: (784/2)·log(2πσ²)."
-        yield right - 392 * log(2 * pi), hint
+        yield right - 392 * log(2 * pi), "dentro do logaritmo, o 2π também fica sob a raiz: (784/2)·log(2πσ²)."
         yield log_px - terms.sum(1).mean(), "a KL é a de cada imagem, e não a média do lote."
-        hint = "o termo de reconstrução é o de cada imagem, e não a média do lote."
-        yield log_px.mean() - terms.sum(1), hint
+        yield log_px.mean() - terms.sum(1), "o termo de reconstrução é o de cada imagem, e não a média do lote."
         hint = "a KL é a soma das coordenadas, e não a média: use a `kl_divergence` da questão 2."
         yield log_px - terms.mean(1), hint
         yield ..., "os números não conferem: log N(x; x̂, σ²I), somado nos pixels, menos a KL."
@@ -181,8 +174,7 @@ class ImportanceNll(Question):
         yield -log_w.mean(0), hint
         yield right - log_s, "faltou dividir por S: a média, no logaritmo, é `logsumexp` menos log S."
         yield right - 2 * log_s, "log S entra com o sinal contrário: divide-se por S a soma dos pesos."
-        hint = "você pesou só por p(x|z); como z foi sorteado de q, cada peso leva também p(z)/q(z|x)."
-        yield but(ratio=0), hint
+        yield but(ratio=0), "você pesou só por p(x|z); como z foi sorteado de q, cada peso leva também p(z)/q(z|x)."
         yield but(ratio=-1), "a razão está invertida: some log p(z) e subtraia log q(z|x)."
         yield (
             but(normalizer=0),
@@ -215,14 +207,12 @@ class PredictedRates(Question):
         yield (), "Queremos a taxa de cada direção; a soma fica para depois."
         yield (int(on.sum()),), "Devolva uma taxa por autovalor: as desligadas valem zero."
         yield inf, "um autovalor positivo nunca dá isso: o logaritmo é de λ/θ, e só depois se corta em zero."
-        hint = "há taxas negativas: a direção que não paga o próprio código gasta zero nats."
-        yield but(floor=-inf), hint
+        yield but(floor=-inf), "há taxas negativas: a direção que não paga o próprio código gasta zero nats."
         yield 2 * right, "faltou o 1/2 da frente: R* é a metade do logaritmo."
         yield right / log(2), "isso está em bits; use o logaritmo natural, para a taxa sair em nats."
         hint = "você usou θ = c·b; como o erro é dividido por c = 2σ², a variância declarada é c/2."
         yield but(divisor=2 * divisor), hint
-        hint = "o peso b multiplica a KL, como o β: θ = σ²β é o produto, e não o quociente."
-        yield but(weight=1 / weight), hint
+        yield but(weight=1 / weight), "o peso b multiplica a KL, como o β: θ = σ²β é o produto, e não o quociente."
         yield but(weight=1), "você esqueceu o peso da KL, b, que faz o papel do β."
         yield but(divisor=2), "você esqueceu o divisor do erro: ele é 2σ², e θ = σ²β."
         yield but(weight=2), "o divisor é 2σ², e não θ: metade dele, vezes o peso da KL."
@@ -231,10 +221,10 @@ class PredictedRates(Question):
             0.5 * (1 + eigenvalues / theta).log(),
             "essa fórmula é de outro problema (somar 1 dentro do logaritmo): aqui a direção fraca é desligada de vez.",
         )
-        hint = (
-            "os números não conferem: ache θ = σ²β a partir de c e b, e depois R* = ½·log(λ/θ), nunca menor que zero."
+        yield (
+            ...,
+            "os números não conferem: ache θ = σ²β a partir de c e b, e depois R* = ½·log(λ/θ), nunca menor que zero.",
         )
-        yield ..., hint
 
 
 EXERCISE = Exercise("03_vae", (Reparameterize(), KlDivergence(), GaussianElbo(), ImportanceNll(), PredictedRates()))
