@@ -121,7 +121,7 @@ def test_the_recipe_starts_from_a_pretrained_stack(digits):
     for _ in range(2):
         with torch.no_grad():
             errors.append(F.mse_loss(step.model(dataset.images), dataset.images).item())
-        recipe.prepare(step, batches, seed=0, checkpoint=None, progress=False)
+        recipe.prepare(recipe.config, step, batches, seed=0, checkpoint=None, progress=False)
     assert errors[1] < 0.7 * errors[0], "o ajuste fino devia partir da pilha, e não do acaso"
 
 
@@ -141,14 +141,14 @@ def test_classifier_inherits_the_encoders_and_not_the_decision(batch):
 
 
 def test_what_does_not_fit_is_named(batch):
-    with pytest.raises(ValueError, match="layers: não veio nada; esperava pelo menos um item"):
+    with pytest.raises(ValueError, match="layers: veio nada; esperava camadas encaixadas a partir de 784"):
         unroll([])
     for layers in ([StackLayer(784, 5), StackLayer(6, 3)], [StackLayer(20, 5)]):
         with pytest.raises(ValueError, match="camadas encaixadas a partir de 784"):
             unroll(layers)
     with pytest.raises(ValueError, match="sem ReLU só a última"):
         unroll([StackLayer(784, 5, relu=False), StackLayer(5, 3)])
-    with pytest.raises(ValueError, match=r"uma pilha de larguras \(8,\); esperava \(9,\)"):
+    with pytest.raises(ValueError, match=r"larguras da pilha, em layers: veio \(8,\); esperava \(9,\)"):
         StackClassifier((784, 9)).load_layers(stack_layers((784, 8)))
     for build in (stack_layers, StackClassifier):
         with pytest.raises(

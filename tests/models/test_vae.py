@@ -107,9 +107,9 @@ def test_reparameterize_leaves_its_arguments_alone():
 @pytest.mark.parametrize(
     ("logvar", "eps", "message"),
     [
-        (torch.zeros(6, 1), None, r"mu e logvar: vieram formas \(6, 3\) e \(6, 1\)"),
-        (torch.zeros(6, 3), torch.zeros(3), r"eps e mu: vieram formas \(3,\) e \(6, 3\); esperava a mesma"),
-        (torch.zeros(6, 3), torch.zeros(1, 3), r"eps e mu: vieram formas \(1, 3\)"),
+        (torch.zeros(6, 1), None, r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 1\), \(6, 3\); esperava a mesma"),
+        (torch.zeros(6, 3), torch.zeros(3), r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(3,\); esperava a mesma"),
+        (torch.zeros(6, 3), torch.zeros(1, 3), r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(1, 3\)"),
     ],
 )
 def test_shapes_that_would_broadcast_in_silence_are_refused(logvar, eps, message):
