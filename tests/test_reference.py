@@ -83,6 +83,13 @@ def test_resolves_names_of_the_library_only(tree: dict[str, library.Module], nam
     assert library.resolve(tree, name) == full
 
 
+def test_a_lone_name_has_one_owner_or_none(tree: dict[str, library.Module]) -> None:
+    assert library.find(tree, "VAE.sample") == "course_lib.models.vae.VAE.sample"
+    assert library.find(tree, "other") is None
+    twice = {**tree, "course_lib.copy": tree["course_lib.models.vae"]}
+    assert library.find(twice, "VAE") is None
+
+
 def test_a_module_no_page_names_goes_to_the_others(tree: dict[str, library.Module]) -> None:
     pages = reference.assign_modules(tree, {"a": [":demais:"], "b": ["course_lib.models"]})
     assert pages["a"] == ["course_lib", "course_lib.checks", "course_lib.exercises"]
@@ -219,13 +226,14 @@ def public_names() -> Iterator[str]:
 
 
 def documented_members(cls: type) -> list[str]:
-    """Os métodos e as propriedades públicas de ``cls`` que têm docstring."""
-    kinds = (property, classmethod, staticmethod)
-    return [
-        name
-        for name, value in vars(cls).items()
-        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, kinds)) and value.__doc__
-    ]
+    """Os métodos e as propriedades públicas de ``cls`` que têm docstring e são nossos."""
+    found = []
+    for name, value in vars(cls).items():
+        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        ours = inspect.isfunction(function) and function.__module__.startswith("course_lib")
+        if ours and not name.startswith("_") and value.__doc__:
+            found.append(name)
+    return found
 
 
 @pytest.mark.livro
