@@ -169,3 +169,10 @@ def resolve(library: dict[str, Module], name: str) -> str | None:
     # Um método: quem se resolve é a classe dele.
     owner = resolve(library, parent) if parent.count(".") >= 1 else None
     return f"{owner}.{last}" if owner and owner not in library else None
+
+
+def find(library: dict[str, Module], name: str) -> str | None:
+    """O nome completo do que se chama ``name``, sem módulo na frente, se um só módulo o define."""
+    first, dot, rest = name.partition(".")
+    owners = [module.name for module in library.values() if first in module.names]
+    return f"{owners[0]}.{first}{dot}{rest}" if len(owners) == 1 else None

@@ -32,7 +32,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
-from .library import PACKAGE, Module, read_library, resolve
+from .library import PACKAGE, Module, find, read_library, resolve
 
 LOGGER = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
@@ -198,8 +198,8 @@ class MapDirective(SphinxDirective):
 
 def translate_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Passa uma docstring do estilo Google ao reST."""
-    # Como extensão, o napoleon leria as propriedades de outro jeito: o que vem antes dos dois-pontos seria um tipo.
-    kind = "method" if what == "property" else what
+    # De um atributo, o napoleon tomaria por um tipo o que vem antes dos dois-pontos da primeira linha.
+    kind = "method" if what in ("property", "attribute", "data") else what
     google = write_reference_field(escape_text(lines))
     bases = write_bases(obj) if inspect.isclass(obj) else []
     lines[:] = bases + GoogleDocstring(google, SECTIONS, None, kind, name, obj, options).lines()
@@ -261,9 +261,13 @@ def write_bases(obj: type) -> list[str]:
 
 
 def choose_members(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Mostra os métodos especiais documentados, e não os campos de uma NamedTuple, que o Python documenta em inglês."""
+    """Mostra os métodos especiais documentados, e nada que outra biblioteca tenha escrito numa classe nossa.
+
+    São assim os campos de uma NamedTuple e o que o Matplotlib acrescenta às figuras.
+    """
     doc = getattr(obj, "__doc__", None) or ""
-    if doc.startswith("Alias for field number"):
+    source = getattr(obj, "__module__", None)
+    if doc.startswith("Alias for field number") or (inspect.isfunction(obj) and source.split(".")[0] != PACKAGE):
         return True
     return False if name in SPECIAL and doc else None
 
@@ -271,14 +275,16 @@ def choose_members(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opti
 def find_reference(
     app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, contnode: nodes.TextElement
 ) -> nodes.Node | None:
-    """Resolve o que passa por uma reexportação e deixa sem link o que não é nosso; o resto é um aviso, e um erro.
+    """Resolve o que passa por uma reexportação, ou só tem um dono possível; o resto é um aviso, e aviso é erro.
 
-    O livro não busca nada fora, e por isso não há para onde ligar um nome do PyTorch ou da biblioteca padrão.
+    O livro não busca nada fora: o que é do PyTorch ou da biblioteca padrão fica sem link.
     """
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
-    known = resolve(env.course_library, target) if target.startswith(f"{PACKAGE}.") else None
+    known = (
+        resolve(env.course_library, target) if target.startswith(f"{PACKAGE}.") else find(env.course_library, target)
+    )
     if known and known != target:
         domain = env.get_domain("py")
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", known, node, contnode)
