@@ -247,7 +247,7 @@ def test_pool_state_goes_and_comes_back():
         expected = values(pool(numbered(start, 5)))
         torch.manual_seed(0)
         assert values(other(numbered(start, 5))) == expected
-    with pytest.raises(ValueError, match="o estado é de 4 imagens; este reservatório guarda 5"):
+    with pytest.raises(ValueError, match="capacity do estado: veio 4; esperava 5"):
         ImagePool(5).load_state_dict(pool.state_dict())
 
 

@@ -108,7 +108,11 @@ def test_reparameterize_leaves_its_arguments_alone():
     ("logvar", "eps", "message"),
     [
         (torch.zeros(6, 1), None, r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 1\), \(6, 3\); esperava a mesma"),
-        (torch.zeros(6, 3), torch.zeros(3), r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(3,\); esperava a mesma"),
+        (
+            torch.zeros(6, 3),
+            torch.zeros(3),
+            r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(3,\); esperava a mesma",
+        ),
         (torch.zeros(6, 3), torch.zeros(1, 3), r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(1, 3\)"),
     ],
 )
