@@ -194,7 +194,7 @@ def test_interpolation_goes_from_one_end_to_the_other_in_equal_steps():
             torch.zeros(1, 3),
             torch.zeros(1, 3),
             5,
-            r"z_start e z_end: vieram formas \(1, 3\), \(1, 3\); esperava a mesma, de 1 eixo",
+            r"z_end: vieram formas \(1, 3\), \(1, 3\); esperava a mesma, de 1 eixo",
         ),
         (torch.zeros(3), torch.zeros(3), 1, "n: veio 1; esperava um inteiro ≥ 2"),
         (torch.zeros(3), torch.zeros(3), 2.5, "n: veio 2.5"),

@@ -111,7 +111,7 @@ def test_reparameterize_leaves_its_arguments_alone():
         (
             torch.zeros(6, 3),
             torch.zeros(3),
-            r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(3,\); esperava a mesma",
+            r"logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(3,\); esperava a mesma",
         ),
         (torch.zeros(6, 3), torch.zeros(1, 3), r"mu, logvar e eps: vieram formas \(6, 3\), \(6, 3\), \(1, 3\)"),
     ],
