@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from course_lib import runtime
-from course_lib.training import EMA, fit, recipes
+from course_lib import recipes, runtime
+from course_lib.training import EMA, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="não há GPU nesta máquina")
 
