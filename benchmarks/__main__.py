@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 from benchmarks import document
 from benchmarks.families import FAMILIES, Family
 from benchmarks.measure import interleaved, machine, peak_memory, record_products, seconds
-from course_lib import runtime
+from course_lib import console, runtime
 from course_lib.data import Batch, ImageDataset, load_mnist
 from course_lib.recipes import RECIPES, get_recipe
 from course_lib.training import fit
@@ -186,7 +186,7 @@ def quality_row(family: Family, train: ImageDataset, test: ImageDataset, loader:
 
 def read_options() -> argparse.Namespace:
     """As opções da linha de comando."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = console.Parser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--rapido", action="store_true", help="12.000 imagens e poucas rodadas; sem tempo até a qualidade"
     )

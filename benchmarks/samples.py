@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.families import FAMILIES
 from benchmarks.measure import machine
-from course_lib import metrics, runtime
+from course_lib import console, metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.recipes import RECIPES, get_recipe
 from course_lib.studies import (
@@ -96,7 +96,7 @@ def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, str]
 def read_options(models: dict[str, str]) -> argparse.Namespace:
     """As opções da linha de comando."""
     default = study_path("samples")
-    parser = argparse.ArgumentParser(prog=study_command("samples"), description=__doc__)
+    parser = console.Parser(prog=study_command("samples"), description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, metavar="N", help="amostras de cada modelo (padrão: 10000)")
     parser.add_argument("--so", nargs="+", choices=models, default=list(models), help="mede só estas famílias")
     parser.add_argument("--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento (padrão: 3)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import platform
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure import machine
-from course_lib import __version__, checks, runtime
+from course_lib import __version__, checks, console, runtime
 from course_lib.studies import Study, StudyError, load_study, save_study, study_command, study_path
 
 
@@ -75,7 +74,7 @@ def run_variants(
 def command(name: str, description: str, run: Callable[[Path, bool], Any]) -> int:
     """O programa de um estudo: lê as opções, chama ``run(saída, rápido)`` e devolve o código de saída."""
     default = study_path(name)
-    parser = argparse.ArgumentParser(prog=study_command(name), description=description)
+    parser = console.Parser(prog=study_command(name), description=description)
     parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=default, help=f"o estudo (padrão: {default})")
     parser.add_argument("--rapido", action="store_true", help="poucos passos, só para ver que roda; exige --saida")
     options = parser.parse_args()

@@ -5,7 +5,6 @@ Uso: ``python book/screenshots.py PASTA [--livro _build/html]``. Precisa do play
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
+from course_lib import console
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -77,7 +78,7 @@ def take_screenshot(page: Page, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Interface de linha de comando."""
-    parser = argparse.ArgumentParser(description="Fotografa as páginas do livro: claro, escuro e telefone.")
+    parser = console.Parser(description="Fotografa as páginas do livro: claro, escuro e telefone.")
     parser.add_argument("pasta", type=Path, help="onde guardar as fotos")
     parser.add_argument("--livro", type=Path, default=ROOT / "_build" / "html", help="pasta do livro construído")
     options = parser.parse_args(arguments)

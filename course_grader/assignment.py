@@ -14,7 +14,8 @@ from typing import Any
 
 from course_grader.inside.objects import InputEncoder
 from course_grader.inside.wire import WireError
-from course_lib import runtime
+from course_lib import checks, runtime
+from course_lib.exercises import definitions
 from course_lib.exercises.question import Exercise, Mistake, Question, load_exercise
 
 # Sementes seguidas: um exercício que alterna casos pela paridade da semente, ou pelo resto por 3, mostra-os todos.
@@ -94,7 +95,7 @@ class Assignment:
         for question in self.exercise.questions:
             first = self.hidden[question.name][0]
             again = _case(question, first.seed, first.message["seed"])
-            runtime.require(
+            checks.require(
                 (again.message, again.blobs) == (first.message, first.blobs),
                 f"{question.name}: make_inputs deu entradas diferentes com a mesma semente; sorteie só a partir dela",
             )
@@ -117,7 +118,7 @@ def load_assignment(name: str, class_seed: int) -> Assignment:
     """
     if not name.endswith(".py"):
         exercise = load_exercise(name)
-        module = sys.modules[exercise.questions[0].judge.__module__]
+        module = sys.modules[f"{definitions.__name__}.{name.partition('_')[2]}"]
         return Assignment(exercise, inspect.getsource(module), class_seed)
     path = Path(name)
     try:
@@ -148,8 +149,8 @@ def define(source: str, name: str, class_seed: int) -> Assignment:
         place = f", linha {where}" if where else ""
         raise ValueError(f"{name}{place}: a definição parou com {type(error).__name__}: {error}") from None
     exercise = getattr(module, "EXERCISE", None)
-    runtime.require(isinstance(exercise, Exercise), f"{name}: esperava uma definição com EXERCISE = Exercise(…)")
-    runtime.require(bool(exercise.questions), f"{name}: o exercício não tem questões")
+    checks.require(isinstance(exercise, Exercise), f"{name}: esperava uma definição com EXERCISE = Exercise(…)")
+    checks.require(bool(exercise.questions), f"{name}: o exercício não tem questões")
     return Assignment(exercise, source, class_seed, own=True)
 
 
@@ -172,7 +173,7 @@ def _case(question: Question, seed: int, call_seed: int) -> Case:
         inputs = question.make_inputs(seed)
     except Exception as error:
         raise ValueError(f"{question.name}: make_inputs parou com {type(error).__name__}: {error}") from None
-    runtime.require(
+    checks.require(
         isinstance(inputs, dict),
         f"{question.name}: make_inputs devolveu {type(inputs).__name__}; esperava um dicionário com os argumentos da "
         "função, na ordem",

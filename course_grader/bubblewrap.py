@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 import course_lib
@@ -15,8 +16,9 @@ from course_grader.inside.lockdown import Limits
 INSTALL = "instale o bubblewrap (no Debian e no Ubuntu: sudo apt-get install bubblewrap) e tente de novo"
 
 _INSIDE = Path(__file__).parent / "inside"
-# O que a caixa esconde, a partir da pasta em que o curso está instalado.
-_SECRET = ("course_grader", "course_lib/exercises/definitions")
+# O que a caixa esconde, a partir da pasta em que o curso está instalado: o corretor, as respostas de referência e, num
+# clone que more onde a caixa mostra, as soluções.
+_SECRET = ("course_grader", "course_lib/exercises/definitions", "solutions", "tests", ".git")
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
@@ -74,45 +76,71 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         SandboxError: não há bubblewrap.
     """
     require_sandbox()
-    package = _package()
     command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
     command += [*_unshare_options(), "--cap-drop", "ALL"]
     for power in _POWERS:
         command += ["--cap-add", f"CAP_{power}"]
-    made: set[Path] = set()
-    for folder in map(Path, _SYSTEM_FOLDERS):
-        if folder.is_symlink():
-            command += ["--symlink", os.readlink(folder), str(folder)]
-        elif folder.is_dir():
-            command += ["--ro-bind", str(folder), str(folder)]
-        made.add(folder)
-    for file in _SYSTEM_FILES:
-        command += ["--ro-bind-try", file, file]
+    command += _system()
     # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
-    command += ["--proc", "/proc", "--dev", "/dev"]
-    # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
-    command += ["--dev-bind", "/dev/null", "/dev/zero"]
-    for folder in ("/tmp", "/dev/shm"):
-        command += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
-        made.add(Path(folder))
-    bound = [Path("/usr")]
-    for folder in sorted(_shown()):
-        if not any(map(folder.is_relative_to, bound)):
-            command += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
-            bound.append(folder)
-    # O corretor e as definições dos exercícios, com as respostas de referência, somem atrás de pastas vazias; também os
-    # de outra cópia que esteja instalada num lugar que a caixa mostra.
-    places = {package.parent, Path(__file__).resolve().parents[1], *map(Path, sys.path)}
-    for folder in sorted((place / part).resolve() for place in places for part in _SECRET):
-        if folder.is_dir() and any(map(folder.is_relative_to, bound)):
-            command += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
+    command += _devices(limits)
+    command += _python()
     command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
-    command += ["--dir", "/correcao/biblioteca", "--symlink", str(package), "/correcao/biblioteca/course_lib"]
+    command += ["--dir", "/correcao/biblioteca", "--symlink", str(_package()), "/correcao/biblioteca/course_lib"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
+def _system() -> list[str]:
+    """As pastas do sistema, com os atalhos de umas para outras."""
+    options = []
+    for folder in map(Path, _SYSTEM_FOLDERS):
+        if folder.is_symlink():
+            options += ["--symlink", os.readlink(folder), str(folder)]
+        elif folder.is_dir():
+            options += ["--ro-bind", str(folder), str(folder)]
+    for file in _SYSTEM_FILES:
+        options += ["--ro-bind-try", file, file]
+    return options
+
+
+def _devices(limits: Limits) -> list[str]:
+    """O que não é disco: processos, dispositivos e as pastas de rascunho."""
+    options = ["--proc", "/proc", "--dev", "/dev"]
+    # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
+    options += ["--dev-bind", "/dev/null", "/dev/zero"]
+    for folder in ("/tmp", "/dev/shm"):
+        options += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
+    return options
+
+
+def _python() -> list[str]:
+    """As pastas do Python e da biblioteca, sem o que é segredo, que some atrás de pastas vazias."""
+    options = []
+    made = {*map(Path, _SYSTEM_FOLDERS), Path("/tmp"), Path("/dev/shm")}
+    bound = [folder for folder in map(Path, _SYSTEM_FOLDERS) if folder.is_dir() and not folder.is_symlink()]
+    for folder in sorted(_shown()):
+        if not any(map(folder.is_relative_to, bound)):
+            options += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+            bound.append(folder)
+    for folder in _secrets(bound):
+        options += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
+    return options
+
+
+def _secrets(bound: Iterable[Path]) -> list[Path]:
+    """O que esconder nas pastas que a caixa mostra, seja qual for a cópia do curso: a desta execução ou outra."""
+    places = {_package().parent, Path(__file__).resolve().parents[1], *map(Path, [*sys.path, *_libraries()])}
+    found = {(place / part).resolve() for place in places for part in _SECRET}
+    seen = set()
+    for folder in bound:
+        # Uma pasta do Python pode ser um atalho, e é pelo nome do atalho que a caixa a mostra.
+        real = folder.resolve()
+        seen |= {folder / secret.relative_to(real) for secret in found if secret.is_relative_to(real)}
+    return sorted(secret for secret in seen if secret.is_dir())
+
+
 def environment(home: str, *, isolated: bool) -> dict[str, str]:
+    """As variáveis de ambiente do processo que espera: as suas, e nenhuma de quem corrige."""
     path = (
         "/correcao:/correcao/biblioteca"
         if isolated
@@ -144,7 +172,12 @@ def _package() -> Path:
 def _shown() -> set[Path]:
     """As pastas do Python e da biblioteca, que a caixa mostra além das do sistema."""
     shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], _package()}
-    return shown | {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+    return shown | {Path(sysconfig.get_path("stdlib")), *_libraries()}
+
+
+def _libraries() -> set[Path]:
+    """Onde os pacotes se instalam."""
+    return {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
 
 
 def _readable(folder: Path) -> bool:

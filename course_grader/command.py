@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import statistics
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from course_grader import batch
-from course_grader.assignment import load_assignment
-from course_grader.batch import Local, Marked, Store
-from course_grader.bubblewrap import require_out_of_sight, require_sandbox
+from course_grader.assignment import Assignment, load_assignment
+from course_grader.batch import Job, Local, Marked, Store
+from course_grader.bubblewrap import SandboxError, require_out_of_sight, require_sandbox
 from course_grader.moodle import Filled, fill_worksheet
 from course_grader.result import Deadlines
 from course_grader.sandbox import Confinement
 from course_grader.submission import find_submissions, visible
 from course_grader.table import decimal, write_marks
+from course_lib import checks, console
 
 UNPROTECTED = "⚠ SEM ISOLAMENTO: o código dos estudantes roda com as suas permissões · "
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Os argumentos do comando."""
+def build_parser() -> console.Parser:
+    """O analisador de argumentos."""
+    parser = console.Parser(
+        prog="python -m course_grader",
+        description="Corrige os cadernos de uma turma: a nota de cada questão, os relatórios e a planilha do Moodle.",
+    )
     parser.add_argument(
         "exercicio", metavar="EXERCICIO", help="um exercício do curso (09_interpolacao) ou o arquivo .py de um seu"
     )
@@ -31,12 +39,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--saida", type=Path, required=True, metavar="PASTA", help="onde gravar notas e relatórios")
     parser.add_argument(
         "--semente",
-        type=_whole,
+        type=console.whole_number,
         metavar="N",
         help="semente da turma (padrão: a já guardada na pasta de saída, ou uma sorteada)",
     )
     parser.add_argument(
-        "--processos", type=_positive, default=1, metavar="N", help="entregas ao mesmo tempo (padrão: 1)"
+        "--processos",
+        type=console.positive_integer,
+        default=1,
+        metavar="N",
+        help="entregas ao mesmo tempo (padrão: 1)",
     )
     parser.add_argument(
         "--moodle",
@@ -52,55 +64,76 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="corrige sem a caixa isolada; só para cadernos em que você confia como nos seus",
     )
+    return parser
 
 
-def grade_command(options: Namespace) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Corrige uma turma; erros esperados saem numa linha, em português, com código 1."""
+    options = build_parser().parse_args(arguments)
+    return console.run(lambda: grade_class(options), SandboxError)
+
+
+def grade_class(options: Namespace) -> int:
     """Corrige a turma; devolve 0 se todas as entregas foram corrigidas, 1 se não e 130 se foi interrompida.
 
     Raises:
         ValueError, SandboxError, OSError: não há o que corrigir, como isolar ou onde gravar.
     """
-    try:
-        from course_grader import report
+    say = _teller(options)
+    _require_everything(options)
+    submissions, ignored = find_submissions(options.entregas, options.saida)
+    assignment = load_assignment(options.exercicio, batch.class_seed(options.saida, options.semente))
+    assignment.draw()
+    deadlines, store = Deadlines(), Store(options.saida)
+    marked, jobs = batch.plan(submissions, assignment, deadlines, store)
+    say(f"{assignment.exercise.name}: {len(submissions)} entregas, {len(marked) - _missing(marked)} já corrigidas")
+    if ignored:
+        say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
+    engine = _engine(options, assignment, deadlines)
+    interrupted = _grade(marked, jobs, engine, store, say, prefix=_prefix(options))
+    _publish(options, assignment, marked, say)
+    if interrupted:
+        say("Interrompido: o que já foi corrigido está guardado, e o mesmo comando continua daí.")
+        return 130
+    return 1 if _missing(marked) else 0
 
-        if options.dask:
-            import distributed  # noqa: F401
-    except ImportError as error:
-        # Só quem corrige precisa disto; um caderno aberto no Colab, não.
-        raise ValueError(f'falta {error.name}: instale com pip install "course-lib[correcao]"') from None
-    if options.moodle is not None and not options.moodle.is_file():
-        raise ValueError(f"não há a planilha do Moodle {options.moodle}")
-    prefix = UNPROTECTED if options.sem_isolamento else ""
 
-    def say(text: str) -> None:
-        for line in text.splitlines():
-            tqdm.write(prefix + visible(line), file=sys.stdout)
+def _require_everything(options: Namespace) -> None:
+    """O que falta aparece antes da primeira entrega, e não depois da última.
 
+    Raises:
+        ValueError: falta um pacote, ou a planilha do Moodle.
+        SandboxError: não há como isolar, ou o que é do professor está à vista dos estudantes.
+    """
+    # Só quem corrige precisa destes; um caderno aberto no Colab, não. No dask, quem abre cadernos são outras máquinas.
+    for package in ("jinja2", "distributed" if options.dask else "IPython"):
+        checks.require(
+            find_spec(package) is not None, f'falta {package}: instale com pip install "course-lib[correcao]"'
+        )
+    checks.require(options.moodle is None or options.moodle.is_file(), f"não há a planilha do Moodle {options.moodle}")
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:
         require_sandbox()
         own = [Path(options.exercicio)] if options.exercicio.endswith(".py") else []
         require_out_of_sight(*own, options.entregas, options.saida)
-    submissions, ignored = find_submissions(options.entregas, options.saida)
-    seed = batch.class_seed(options.saida, options.semente)
-    assignment = load_assignment(options.exercicio, seed)
-    assignment.draw()
-    deadlines = Deadlines()
-    store = Store(options.saida)
-    marked, jobs = batch.plan(submissions, assignment, deadlines, store)
-    say(f"{assignment.exercise.name}: {len(submissions)} entregas, {len(marked) - _missing(marked)} já corrigidas")
-    if ignored:
-        say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
+
+
+def _engine(options: Namespace, assignment: Assignment, deadlines: Deadlines) -> Any:
+    """Quem corrige: esta máquina, ou as do escalonador do dask."""
     confinement = Confinement(isolated=not options.sem_isolamento)
     if options.dask:
         from course_grader.cluster import Cluster
 
-        engine = Cluster(options.dask, assignment, confinement, deadlines)
-    else:
-        engine = Local(assignment, confinement, deadlines, workers=options.processos)
-    interrupted = False
+        return Cluster(options.dask, assignment, confinement, deadlines)
+    return Local(assignment, confinement, deadlines, workers=options.processos)
+
+
+def _grade(
+    marked: list[Marked], jobs: list[Job], engine: Any, store: Store, say: Callable[[str], None], *, prefix: str
+) -> bool:
+    """Corrige o que falta, com uma barra de andamento; verdadeiro se foi interrompida."""
+    todo = sum(len(job.owners) for job in jobs)
     try:
-        todo = sum(len(job.owners) for job in jobs)
         with tqdm(total=todo, desc=f"{prefix}Corrigindo", unit="entrega", file=sys.stderr) as bar:
 
             def tell(entry: Marked) -> None:
@@ -109,9 +142,16 @@ def grade_command(options: Namespace) -> int:
 
             batch.run(marked, jobs, engine, store, tell=tell)
     except KeyboardInterrupt:
-        interrupted = True
+        return True
     finally:
         engine.close()
+    return False
+
+
+def _publish(options: Namespace, assignment: Assignment, marked: list[Marked], say: Callable[[str], None]) -> None:
+    """Grava as notas, os relatórios e a planilha, e diz onde estão."""
+    from course_grader import report
+
     write_marks(options.saida / "notas.csv", assignment.exercise, marked)
     teacher = report.write_reports(options.saida, assignment.exercise, marked)
     say(summary(marked, options.saida))
@@ -119,10 +159,6 @@ def grade_command(options: Namespace) -> int:
     if options.moodle is not None:
         target = options.saida / f"moodle-{options.moodle.name}"
         say(_describe(fill_worksheet(options.moodle, target, marked), target))
-    if interrupted:
-        say("Interrompido: o que já foi corrigido está guardado, e o mesmo comando continua daí.")
-        return 130
-    return 1 if _missing(marked) else 0
 
 
 def summary(marked: list[Marked], folder: Path) -> str:
@@ -151,6 +187,21 @@ def _describe(outcome: Filled, target: Path) -> str:
     return "\n".join(lines)
 
 
+def _prefix(options: Namespace) -> str:
+    """O que abre cada linha: sem a caixa, um aviso."""
+    return UNPROTECTED if options.sem_isolamento else ""
+
+
+def _teller(options: Namespace) -> Callable[[str], None]:
+    """Quem escreve na tela sem desmanchar a barra de andamento, e sem deixar um nome mandar no terminal."""
+
+    def say(text: str) -> None:
+        for line in text.splitlines():
+            tqdm.write(_prefix(options) + visible(line), file=sys.stdout)
+
+    return say
+
+
 def _missing(marked: list[Marked]) -> int:
     return sum(entry.result is None for entry in marked)
 
@@ -160,15 +211,3 @@ def _mark(entry: Marked) -> str:
         return entry.failure
     alarm = f"  ⚠ {entry.result.alarms[0]}" if entry.result.alarms else ""
     return f"{decimal(entry.result.total)}{alarm}"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"veio {text!r}; esperava um inteiro maior que zero")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"veio {text!r}; esperava um inteiro maior ou igual a zero")
-    return int(text)

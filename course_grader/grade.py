@@ -13,11 +13,12 @@ from typing import Any
 
 from course_grader.assignment import Assignment, Case
 from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Violation
+from course_grader.inside.wire import NoAnswer
 from course_grader.result import Deadlines, QuestionResult, Result
 from course_grader.sandbox import Sandbox
 from course_grader.submission import SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
-from course_lib.exercises.calls import Stumble
+from course_lib.exercises.calls import Stumble, StumbleKind
 from course_lib.exercises.hints import explain, explain_altered
 from course_lib.exercises.question import Mistake, Question
 
@@ -127,14 +128,14 @@ def _verdict(student: _Student, question: Question, case: Case, reply: dict[str,
 
 def _explain(error: dict[str, Any], question: Question, case: Case, longest: int, *, secret: bool) -> str:
     kind = error.get("kind")
-    if kind == "prazo":
+    if kind == NoAnswer.LATE:
         return "a função não terminou no prazo."
-    if kind == "canal":
+    if kind == NoAnswer.UNFIT:
         # O texto também vem de lá: com uma entrada oculta na mão, ele poderia citá-la.
         return "a resposta é grande demais." if secret else f"{_text(error, 'text') or 'a resposta não serve'}."
     line = error.get("line")
     stumble = Stumble(
-        kind if type(kind) is str else "erro",
+        StumbleKind(kind) if kind in list(StumbleKind) else StumbleKind.ERROR,
         _text(error, "text"),
         _text(error, "type") or "um erro",
         # Uma linha que nenhuma célula tem não é um lugar: é um número que quem respondeu escolheu.
@@ -192,7 +193,7 @@ class _Student:
             )
         except ChannelError as error:
             raise self._stop(name, error) from None
-        if type(reply.get("error")) is dict and reply["error"].get("kind") == "prazo":
+        if type(reply.get("error")) is dict and reply["error"].get("kind") == NoAnswer.LATE:
             self.result.alarms.append(f"{name}: prazo esgotado")
         return reply
 
@@ -226,7 +227,7 @@ class _Student:
         error = reply.get("error")
         if type(error) is dict and number not in self._noted:
             self._noted.add(number)
-            if error.get("kind") == "prazo":
+            if error.get("kind") == NoAnswer.LATE:
                 self._skipped.add(number)
                 self.result.notes.append(
                     f"célula {number}: passou do prazo de {max(seconds, 1):.0f} s e foi interrompida."

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import course_lib.exercises
 from course_grader.assignment import Assignment
 
 
@@ -84,11 +85,14 @@ class Result:
 
 @cache
 def grader_version() -> str:
-    """Muda quando muda qualquer parte do corretor: um resultado de outra versão não vale."""
+    """Muda quando muda o que pode mudar uma nota ou uma dica: um resultado de outra versão não vale.
+
+    A definição do exercício não entra aqui: é parte da identidade de cada correção (:attr:`Assignment.digest`).
+    """
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *here.glob("inside/*.py")]):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    here, exercises = Path(__file__).parent, Path(course_lib.exercises.__file__).parent
+    for path in sorted([*here.glob("*.py"), *here.glob("inside/*.py"), *exercises.glob("*.py")]):
+        digest.update(f"{path.parent.name}/{path.name}".encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

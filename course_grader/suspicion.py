@@ -8,7 +8,8 @@ from collections.abc import Sequence
 _UNUSUAL = re.compile(
     r"\b(ctypes|subprocess|_getframe|get_objects|inspect\.stack|/proc/|os\.(?:_exit|fork|kill|exec\w+|system|popen)"
     r"|socket|pickle|memfd_create|setrecursionlimit|builtins|__torch_function__|def __eq__|atexit"
-    r"|inside\.\w+|course_grader\b\S*|course_lib\.exercises\.(?!open_exercise)\w+)\b"
+    r"|inside\.\w+|course_grader|definitions|load_exercise|course_lib\.exercises\.(?!open_exercise\b)\w+"
+    r"|course_lib\.exercises import (?!open_exercise\b)\w+)\b"
 )
 
 

@@ -1,7 +1,7 @@
 """Biblioteca do curso *Aprendizagem Não Supervisionada em Redes Neurais*.
 
 Os módulos importam só para baixo: ``runtime`` ← ``data``, ``models`` ← ``training`` ← ``weights``, ``metrics`` ←
-``viz``, ``interactive`` ← ``grading``.
+``viz``, ``interactive`` ← ``exercises``. O corretor de turmas é outro pacote, ``course_grader``, que importa este.
 """
 
 __version__ = "0.1.0"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from course_lib import checks, runtime
+from course_lib import checks, console, runtime
+from course_lib.console import positive_integer
 from course_lib.data import DataError, ImageDataset, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
 from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
@@ -21,33 +20,8 @@ from course_lib.training.checkpoint import CheckpointError, write_atomically
 from course_lib.training.fit import NonFiniteLossError
 from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 
-# O argparse fala inglês e passa todo texto por uma função de tradução: basta dar-lhe as frases que usamos.
-_PORTUGUESE = {
-    "usage: ": "uso: ",
-    "positional arguments": "argumentos",
-    "options": "opções",
-    "show this help message and exit": "mostra esta ajuda e sai",
-    "%(prog)s: error: %(message)s\n": "%(prog)s: erro: %(message)s\n",
-    "argument %(argument_name)s: %(message)s": "%(argument_name)s: %(message)s",
-    "the following arguments are required: %s": "faltou informar: %s",
-    "unrecognized arguments: %s": "argumentos que não conheço: %s",
-    "expected one argument": "esperava um valor",
-    "invalid choice: %(value)r (choose from %(choices)s)": "veio %(value)r; as opções são %(choices)s",
-    "invalid %(type)s value: %(value)r": "veio %(value)r, que não é um %(type)s",
-    "ambiguous option: %(option)s could match %(matches)s": "opção ambígua: %(option)s pode ser %(matches)s",
-    "ignored explicit argument %r": "esta opção não leva valor: %r",
-}
-argparse._ = lambda text: _PORTUGUESE.get(text, text)
-
 SAMPLERS = [name for name, recipe in RECIPES.items() if recipe.sampler is not None]
 TRANSLATORS = [name for name, recipe in RECIPES.items() if recipe.translators is not None]
-
-
-def positive_integer(text: str) -> int:
-    """Lê um inteiro maior que zero da linha de comando."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"veio {text!r}; esperava um inteiro maior que zero")
-    return int(text)
 
 
 def models_folder() -> Path:
@@ -139,9 +113,9 @@ def translate_command(name: str, *, source: Path, output: Path, direction: str, 
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """O analisador de argumentos, em português."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> console.Parser:
+    """O analisador de argumentos."""
+    parser = console.Parser(
         prog="python -m course_lib",
         description="Treina os modelos do curso, gera amostras e traduz imagens.",
         epilog="Variáveis de ambiente: CURSO_DADOS (pasta do MNIST), CURSO_PERFIL, CURSO_CACHE, CURSO_DISPOSITIVO.",
@@ -216,31 +190,18 @@ def _train_with(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Executa um comando. Erros esperados saem numa linha, em português, com código 1."""
     options = build_parser().parse_args(arguments)
-    try:
-        if options.command == "treinar":
-            return _train_with(options)
-        if options.command == "traduzir":
-            return translate_command(
-                options.nome,
-                source=options.entrada,
-                output=options.saida,
-                direction=options.sentido,
-                folder=options.pesos,
-            )
-        return sample_command(
-            options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente
+    return console.run(lambda: _run(options), CheckpointError, NonFiniteLossError, WeightsError)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "treinar":
+        return _train_with(options)
+    if options.command == "traduzir":
+        return translate_command(
+            options.nome,
+            source=options.entrada,
+            output=options.saida,
+            direction=options.sentido,
+            folder=options.pesos,
         )
-    except OSError as error:
-        # DataError já vem com a sua explicação; dos demais só se aproveitam o caminho e o motivo do sistema.
-        system = error.filename and error.strerror
-        detail = f"não consegui ler ou gravar {error.filename} ({error.strerror})" if system else str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            detail = "acabou o espaço em disco; libere algum e rode o mesmo comando outra vez"
-        print(f"erro: {detail}", file=sys.stderr)
-        return 1
-    except (CheckpointError, NonFiniteLossError, ValueError, WeightsError) as error:
-        print(f"erro: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\n⏹ Interrompido: nada foi gravado pela metade.", file=sys.stderr)
-        return 130
+    return sample_command(options.nome, n=options.n, output=options.saida, folder=options.pesos, seed=options.semente)

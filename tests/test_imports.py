@@ -1,4 +1,8 @@
-"""As importações de ``course_lib`` só descem, só ``viz`` importa o matplotlib e só ``runtime`` lê o ambiente."""
+"""As importações de ``course_lib`` só descem, só ``viz`` importa o matplotlib e só ``runtime`` lê o ambiente.
+
+O corretor, ``course_grader``, importa a biblioteca e nunca o contrário; e o que dele roda dentro da caixa não importa o
+que fica de fora dela.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import course_grader
 import course_lib
-
-ROOT = Path(course_lib.__file__).parent
 
 # Cada andar só vê os de baixo; os da mesma linha não se veem se estão em ISOLATED.
 FLOORS = {
@@ -33,22 +36,22 @@ FLOORS = {
 ISOLATED = {"data", "models"}
 
 
-def imported_names(tree: ast.AST, package: str) -> list[str]:
-    """Tudo o que a árvore importa, em qualquer profundidade, por nome completo."""
+def imported_names(tree: ast.AST, package: str) -> list[tuple[str, bool]]:
+    """Tudo o que a árvore importa, em qualquer profundidade, por nome completo, e se a importação é relativa."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            names += [(alias.name, False) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = package.split(".")
                 base = ".".join(parents[: len(parents) - node.level + 1] + ([base] if base else []))
-            names += [f"{base}.{alias.name}" for alias in node.names]
+            names += [(f"{base}.{alias.name}", node.level > 0) for alias in node.names]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if function in ("import_module", "__import__"):
-                names.append(str(node.args[0].value))
+                names.append((str(node.args[0].value), False))
     return names
 
 
@@ -69,34 +72,57 @@ def breaches(source: str, module: str, *, is_package: bool = False) -> list[str]
     """As regras que ``source``, o código de ``module`` (``course_lib.data.images``), quebra."""
     parts = module.split(".")
     package = module if is_package else ".".join(parts[:-1])
-    own = parts[1] if len(parts) > 1 else None
+    broken = library_breach if parts[0] == "course_lib" else grader_breach
     tree = ast.parse(source)
     found = []
-    for name in imported_names(tree, package):
-        pieces = name.split(".")
-        if pieces[0] in ("matplotlib", "mpl_toolkits", "pylab") and own != "viz":
-            found.append(f"{module} importa {name}: só viz fala com o matplotlib")
-        if pieces[0] != "course_lib" or len(pieces) < 2 or pieces[1] not in FLOORS or own == pieces[1]:
-            continue
-        target = pieces[1]
-        if own is None:
-            found.append(f"{module} importa {name}: o pacote não importa os seus módulos")
-        elif FLOORS[target] > FLOORS[own] or {own, target} <= ISOLATED:
-            found.append(f"{module} importa {name}: as importações só descem")
-    if own != "runtime" and reads_environment(tree):
+    for name, relative in imported_names(tree, package):
+        if reason := broken(parts, name.split("."), relative):
+            found.append(f"{module} importa {name}: {reason}")
+    if parts[:2] != ["course_lib", "runtime"] and reads_environment(tree):
         found.append(f"{module} lê variáveis de ambiente: só runtime pode")
     return found
 
 
+def library_breach(parts: list[str], name: list[str], relative: bool) -> str:
+    """Por que um módulo da biblioteca não pode importar ``name``, ou ``""``."""
+    own = parts[1] if len(parts) > 1 else None
+    if name[0] in ("matplotlib", "mpl_toolkits", "pylab") and own != "viz":
+        return "só viz fala com o matplotlib"
+    if name[0] == "course_grader":
+        return "a biblioteca não sabe do corretor"
+    if name[0] != "course_lib" or len(name) < 2 or name[1] not in FLOORS or own == name[1]:
+        return ""
+    if own is None:
+        return "o pacote não importa os seus módulos"
+    return "as importações só descem" if FLOORS[name[1]] > FLOORS[own] or {own, name[1]} <= ISOLATED else ""
+
+
+def grader_breach(parts: list[str], name: list[str], relative: bool) -> str:
+    """Por que um módulo do corretor não pode importar ``name``, ou ``""``."""
+    if name[0] in ("matplotlib", "mpl_toolkits", "pylab"):
+        return "só viz fala com o matplotlib"
+    if name[:2] in (["course_lib", "cli"], ["course_lib", "__main__"]):
+        return "o corretor usa a biblioteca, e não os comandos dela"
+    if parts[1:2] != ["inside"]:
+        return ""
+    if relative:
+        return "" if name[:2] == ["course_grader", "inside"] else "a caixa não mostra o que está fora de inside"
+    # Dentro da caixa a pasta tem outro nome: só uma importação relativa serve aos dois lados.
+    return "dentro da caixa, só importações relativas" if name[0] in ("course_grader", "inside") else ""
+
+
 def modules() -> list[tuple[str, Path]]:
-    """Nome e arquivo de cada módulo da biblioteca."""
+    """Nome e arquivo de cada módulo da biblioteca e do corretor."""
     found = []
-    for path in sorted(ROOT.rglob("*.py")):
-        pieces = ["course_lib", *path.relative_to(ROOT).with_suffix("").parts]
-        if pieces[-1] == "__init__":
-            pieces.pop()
-        found.append((".".join(pieces), path))
-    return found
+    for package in (course_lib, course_grader):
+        root = Path(package.__file__).parent
+        found += [(package.__name__, root, path) for path in sorted(root.rglob("*.py"))]
+    return [(_name(package, path.relative_to(root)), path) for package, root, path in found]
+
+
+def _name(package: str, path: Path) -> str:
+    pieces = [package, *path.with_suffix("").parts]
+    return ".".join(pieces[:-1] if pieces[-1] == "__init__" else pieces)
 
 
 @pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
@@ -105,7 +131,7 @@ def test_module_obeys_the_floors(module, path):
 
 
 def test_every_module_has_a_floor():
-    top = {module.split(".")[1] for module, _ in modules() if "." in module}
+    top = {module.split(".")[1] for module, _ in modules() if module.startswith("course_lib.")}
     assert top <= set(FLOORS), f"sem andar definido: {sorted(top - set(FLOORS))}"
     assert {"runtime", "data", "models", "training"} <= top
 
@@ -127,6 +153,17 @@ def test_every_module_has_a_floor():
         ("course_lib.training.fit", "from os import getenv as g"),
         ("course_lib.weights.loader", "import os as system\nsystem.getenv('X')"),
         ("course_lib", "from course_lib import viz"),
+        ("course_lib.cli", "from course_grader import command"),
+        ("course_lib.exercises.verify", "def f():\n    import course_grader.grade"),
+        ("course_lib.__main__", "__import__('course_grader')"),
+        ("course_grader.report", "import matplotlib.pyplot as plt"),
+        ("course_grader.command", "from course_lib.cli import main"),
+        ("course_grader.bubblewrap", "import os\nos.environ['HOME']"),
+        ("course_grader.inside.serve", "from course_grader.assignment import Case"),
+        ("course_grader.inside.serve", "from course_grader.inside.wire import Caps"),
+        ("course_grader.inside.serve", "import inside.wire"),
+        ("course_grader.inside.serve", "from ..assignment import Case"),
+        ("course_grader.inside.serve", "def f():\n    from .. import assignment"),
     ],
 )
 def test_breach_is_seen(module, source):
@@ -142,6 +179,15 @@ def test_breach_is_seen(module, source):
         ("course_lib.recipes.vae", "from course_lib.data import load_mnist\nimport os\nos.getpid()"),
         ("course_lib.viz", "import matplotlib.pyplot as plt\nfrom course_lib import metrics"),
         ("course_lib.__main__", "from course_lib.cli import main"),
+        (
+            "course_grader.grade",
+            "from course_grader.inside import wire\nfrom course_lib.exercises.calls import call",
+        ),
+        (
+            "course_grader.inside.serve",
+            "import torch\nfrom course_lib.exercises import calls\nfrom .wire import Caps",
+        ),
+        ("course_grader.inside.serve", "from . import wire"),
     ],
 )
 def test_allowed_import_passes(module, source):

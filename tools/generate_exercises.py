@@ -13,7 +13,6 @@ Os identificadores das células são mantidos, então gerar duas vezes dá o mes
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import re
@@ -24,7 +23,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib import REPOSITORY
+from course_lib import REPOSITORY, console
 from course_lib.training.checkpoint import write_atomically
 
 CODE_PROMPT = 'raise NotImplementedError("Escreva aqui a sua solução e apague esta linha.")'
@@ -217,21 +216,12 @@ def store_outputs(path: Path) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-class _PortugueseHelp(argparse.HelpFormatter):
-    def add_usage(self, usage, actions, groups, prefix=None) -> None:
-        super().add_usage(usage, actions, groups, prefix or "uso: ")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """O comando; devolve 0 se tudo está em ordem e 1 se não está."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> console.Parser:
+    """O analisador de argumentos."""
+    parser = console.Parser(
         prog="python tools/generate_exercises.py",
         description="Gera os cadernos de exercises/ a partir dos de solutions/.",
-        formatter_class=_PortugueseHelp,
-        add_help=False,
     )
-    parser._optionals.title = "opções"
-    parser.add_argument("-h", "--help", action="help", help="mostra esta ajuda e sai")
     parser.add_argument("--raiz", type=Path, default=Path(), help="pasta que contém solutions/ e exercises/")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--conferir", action="store_true", help="não grava nada; falha se gerar mudaria algum arquivo")
@@ -240,29 +230,30 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="antes de gerar, executa as soluções e guarda as saídas que o nbval confere",
     )
-    options = parser.parse_args(arguments)
-    try:
-        if options.executar:
-            for source in sorted((options.raiz / "solutions").glob("*.ipynb")):
-                store_outputs(source)
-        expected = generate(options.raiz)
-        found = differences(options.raiz, expected)
-        if options.conferir:
-            for difference in found:
-                print(f"✘ {difference}", file=sys.stderr)
-            if found:
-                print("Rode `make exercicios` e inclua o resultado no commit.", file=sys.stderr)
-            return 1 if found else 0
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """O comando; devolve 0 se tudo está em ordem e 1 se não está."""
+    options = build_parser().parse_args(arguments)
+    return console.run(lambda: _run(options.raiz, check=options.conferir, execute=options.executar))
+
+
+def _run(root: Path, *, check: bool, execute: bool) -> int:
+    if execute:
+        for source in sorted((root / "solutions").glob("*.ipynb")):
+            store_outputs(source)
+    expected = generate(root)
+    if not check:
         for path, text in expected.items():
             write_atomically(path, lambda file, text=text: file.write(text.encode()))
             print(f"✔ {path}")
-        orphans = differences(options.raiz, expected)
-        for difference in orphans:
-            print(f"✘ {difference}", file=sys.stderr)
-        return 1 if orphans else 0
-    except (NotebookError, OSError) as error:
-        print(f"✘ {error}", file=sys.stderr)
-        return 1
+    found = differences(root, expected)
+    for difference in found:
+        print(f"✘ {difference}", file=sys.stderr)
+    if check and found:
+        print("Rode `make exercicios` e inclua o resultado no commit.", file=sys.stderr)
+    return 1 if found else 0
 
 
 def _require_address(path: Path, notebook: NotebookNode) -> None:

@@ -27,13 +27,13 @@ class Shell:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
 
-    def run_cell_magic(self, name: str, line: str, body: str) -> None:
+    def run_cell_magic(self, name: str, _line: str, body: str) -> None:
         """Roda o corpo de ``%%time`` e parentes, e pula as outras."""
         if name in _RUN_THE_BODY:
             exec(compile(TransformerManager().transform_cell(body), f"<%%{name}>", "exec"), self._namespace)
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *arguments, **options: None
+        return lambda *_, **__: None
 
 
 class Notebook:
@@ -49,7 +49,7 @@ class Notebook:
         self.namespace = vars(module)
         shell = Shell(self.namespace)
         self.namespace["get_ipython"] = lambda: shell
-        self.namespace["display"] = lambda *arguments, **options: None
+        self.namespace["display"] = lambda *_, **__: None
         # input() num caderno corrigido por máquina não tem quem responda.
         builtins.input = _nobody_answers
         self._transformer = TransformerManager()
@@ -97,5 +97,5 @@ def _ring(*_: object) -> None:
     raise Late
 
 
-def _nobody_answers(prompt: str = "") -> str:
+def _nobody_answers(*_: object) -> str:
     raise EOFError("input() não funciona na correção")

@@ -77,10 +77,10 @@ class InputEncoder(Encoder):
 class InputDecoder(Decoder):
     """Refaz, dentro da caixa, o que :class:`InputEncoder` codificou."""
 
-    def special(self, node: Any, depth: int) -> Any:
+    def special(self, node: Any) -> Any:
         kind = node["k"]
         if kind == "module":
-            return self._module(node, depth)
+            return self._module(node)
         if kind == "generator":
             return torch.Generator().set_state(self.decode(node["state"]))
         if kind == "size":
@@ -98,7 +98,7 @@ class InputDecoder(Decoder):
             return _resolve(node["class"])(**self.decode(node["fields"]))
         raise WireError(f"entrada de tipo desconhecido: {kind!r}")
 
-    def _module(self, node: dict[str, Any], depth: int) -> nn.Module:
+    def _module(self, node: dict[str, Any]) -> nn.Module:
         cls = _resolve(node["class"])
         module = cls.__new__(cls)
         nn.Module.__init__(module)

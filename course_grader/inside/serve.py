@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.calls import Stumble, altered, call
+from course_lib.exercises.calls import Stumble, StumbleKind, altered, call
 
 from .notebook import Late, Notebook, deadline
 from .objects import InputDecoder
-from .wire import MAX_LINE, Caps, Encoder, WireError
+from .wire import MAX_LINE, Caps, Encoder, NoAnswer, WireError
 
 
 def serve(channel: socket.socket) -> None:
@@ -34,16 +34,16 @@ def serve(channel: socket.socket) -> None:
         try:
             reply = _attend(request, notebook, file, encoder)
         except WireError as error:
-            reply, encoder = {"error": {"kind": "canal", "text": str(error)}}, Encoder()
+            reply, encoder = {"error": {"kind": NoAnswer.UNFIT, "text": str(error)}}, Encoder()
         except Late:
-            reply = {"error": {"kind": "prazo"}}
+            reply = {"error": {"kind": NoAnswer.LATE}}
         except Stumble as stumble:
             reply = {"error": _clipped(vars(stumble))}
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            reply = {"error": _clipped({"kind": "erro", "type": type(error).__name__, "text": _said(error)})}
+            reply = {"error": _clipped({"kind": StumbleKind.ERROR, "type": type(error).__name__, "text": _said(error)})}
         line = json.dumps({"id": request["id"]} | reply).encode()
         if len(line) >= MAX_LINE:
-            reply, encoder = {"error": {"kind": "canal", "text": "a resposta é grande demais"}}, Encoder()
+            reply, encoder = {"error": {"kind": NoAnswer.UNFIT, "text": "a resposta é grande demais"}}, Encoder()
             line = json.dumps({"id": request["id"]} | reply).encode()
         file.write(line + b"\n")
         for blob in encoder.blobs:
@@ -61,10 +61,10 @@ def _attend(request: dict[str, Any], notebook: Notebook, file: Any, encoder: Enc
     raw = file.read(size)
     inputs, given = (_inputs(request, raw) for _ in range(2))
     function = notebook.find(request["function"])
-    if function is None or not callable(function):
-        return {
-            "error": {"kind": "ausente" if function is None else "não é função", "text": _similar(request, notebook)}
-        }
+    if function is None:
+        raise Stumble(StumbleKind.MISSING, _similar(request, notebook))
+    if not callable(function):
+        raise Stumble(StumbleKind.NOT_CALLABLE)
     torch.manual_seed(request["seed"])
     with deadline(request["seconds"]):
         answer = call(function, request["function"], given)

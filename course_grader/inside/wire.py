@@ -10,6 +10,7 @@ import builtins
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,18 @@ MAX_DEPTH = 8
 
 class WireError(ValueError):
     """O que veio pelo canal não é um valor bem formado."""
+
+
+class NoAnswer(StrEnum):
+    """Por que um pedido ficou sem resposta, fora os tropeços da função (:class:`~course_lib.exercises.calls.Stumble`).
+
+    Attributes:
+        LATE: o prazo acabou.
+        UNFIT: a função respondeu, e a resposta não cabe no canal.
+    """
+
+    LATE = "prazo"
+    UNFIT = "canal"
 
 
 @dataclass(frozen=True)
@@ -191,9 +204,9 @@ class Decoder:
             return self._container(kind, node, depth)
         if kind in ("tensor", "array", "scalar"):
             return self._array(kind, node)
-        return self.special(node, depth)
+        return self.special(node)
 
-    def special(self, node: Any, depth: int) -> Any:
+    def special(self, node: Any) -> Any:
         """O que fazer com os demais nós: na volta, só os opacos são aceitos."""
         if type(node) is dict and node.get("k") == "other" and type(node.get("type")) is str:
             # A dica do juiz cita este nome, e uma classe do estudante poderia chamar-se como uma entrada oculta.

@@ -1,4 +1,4 @@
-"""Exercícios: a definição de cada questão, a conferência que o estudante faz no caderno e a geração dos cadernos."""
+"""Exercícios: as questões, com as suas entradas e os seus juízes, e a conferência que o estudante faz no caderno."""
 
 from course_lib.exercises.verify import CheckFailed, Verifier, open_exercise
 

@@ -6,9 +6,30 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import torch
+
+
+class StumbleKind(StrEnum):
+    """Por que a função não chegou a responder.
+
+    Attributes:
+        MISSING: não há no caderno nada com o nome dela.
+        NOT_CALLABLE: o que tem o nome dela não é uma função.
+        SIGNATURE: não aceita os argumentos do enunciado.
+        BLANK: ainda está por escrever.
+        HELPER: chama uma auxiliar que ainda está por escrever.
+        ERROR: parou com um erro.
+    """
+
+    MISSING = "ausente"
+    NOT_CALLABLE = "não é função"
+    SIGNATURE = "assinatura"
+    BLANK = "branco"
+    HELPER = "auxiliar"
+    ERROR = "erro"
 
 
 @dataclass
@@ -16,15 +37,14 @@ class Stumble(Exception):
     """A função não chegou a responder.
 
     Attributes:
-        kind: ``"assinatura"``, ``"branco"`` (está por escrever), ``"auxiliar"`` (chama uma que está por escrever) ou
-            ``"erro"``.
-        text: o nome da função auxiliar, ou o erro numa frase.
+        kind: por quê.
+        text: o nome da função auxiliar, o de uma parecida com a que falta, ou o erro numa frase.
         type: o nome do tipo do erro.
         line: a linha da célula, se é do estudante.
         source: o texto dessa linha.
     """
 
-    kind: str
+    kind: StumbleKind
     text: str = ""
     type: str = ""
     line: int = 0
@@ -45,14 +65,15 @@ def call(function: Callable[..., Any], name: str, given: Mapping[str, Any]) -> A
     try:
         inspect.signature(function).bind(*given.values())
     except TypeError:
-        raise Stumble("assinatura") from None
+        raise Stumble(StumbleKind.SIGNATURE) from None
     except ValueError:
         pass  # Funções escritas em C podem não dizer a sua assinatura.
     try:
         return function(*given.values())
     except NotImplementedError as error:
         unfinished = traceback.extract_tb(error.__traceback__)[-1].name
-        raise (Stumble("branco") if unfinished == name else Stumble("auxiliar", unfinished)) from None
+        blank = unfinished == name
+        raise (Stumble(StumbleKind.BLANK) if blank else Stumble(StumbleKind.HELPER, unfinished)) from None
     except (Exception, SystemExit) as error:
         raise _stumble(error, function) from None
 
@@ -70,4 +91,4 @@ def _stumble(error: BaseException, function: Callable[..., Any]) -> Stumble:
     filename = getattr(getattr(function, "__code__", None), "co_filename", None)
     mine = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
     line, source = (mine[-1].lineno or 0, mine[-1].line or "") if mine else (0, "")
-    return Stumble("erro", str(error), type(error).__name__, line, source)
+    return Stumble(StumbleKind.ERROR, str(error), type(error).__name__, line, source)

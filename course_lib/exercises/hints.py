@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable
 
-from course_lib.exercises.calls import Stumble
+from course_lib.exercises.calls import Stumble, StumbleKind
 from course_lib.exercises.question import Question
 
 
@@ -19,19 +19,25 @@ def explain(stumble: Stumble, question: Question, arguments: Iterable[str], *, s
         secret: se a chamada foi com entradas ocultas. O texto de um erro pode citá-las (``raise ValueError(x)``), e até
             o nome de uma função; então só se diz o tipo do erro e a linha.
     """
-    if stumble.kind == "assinatura":
-        return f"a função precisa receber ({', '.join(arguments)}), nesta ordem."
-    if stumble.kind == "branco":
-        return f"ainda em branco (ou a linha do `raise` ficou no lugar). {question.start}"
-    if stumble.kind == "auxiliar":
-        name = "outra função" if secret else f"`{stumble.text}`"
-        return f"ela chama {name}, que ainda está em branco. Resolva-a antes."
-    if stumble.kind == "ausente":
-        told = stumble.text and not secret
-        seen = f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado." if told else ""
-        return f"não encontrei essa função. Rode antes a célula que a define.{seen}"
-    if stumble.kind == "não é função":
-        return f"`{question.function}` existe, mas não é uma função. Rode de novo a célula que a define."
+    match stumble.kind:
+        case StumbleKind.MISSING:
+            told = stumble.text and not secret
+            seen = f" Achei `{stumble.text}`: o nome precisa ser exatamente o do enunciado." if told else ""
+            return f"não encontrei essa função. Rode antes a célula que a define.{seen}"
+        case StumbleKind.NOT_CALLABLE:
+            return f"`{question.function}` existe, mas não é uma função. Rode de novo a célula que a define."
+        case StumbleKind.SIGNATURE:
+            return f"a função precisa receber ({', '.join(arguments)}), nesta ordem."
+        case StumbleKind.BLANK:
+            return f"ainda em branco (ou a linha do `raise` ficou no lugar). {question.start}"
+        case StumbleKind.HELPER:
+            name = "outra função" if secret else f"`{stumble.text}`"
+            return f"ela chama {name}, que ainda está em branco. Resolva-a antes."
+        case StumbleKind.ERROR:
+            return _explain_error(stumble, secret=secret)
+
+
+def _explain_error(stumble: Stumble, *, secret: bool) -> str:
     known = isinstance(getattr(builtins, stumble.type, None), type)
     message = f"a função parou com {stumble.type if known or not secret else 'um erro'}"
     if stumble.text and not secret:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from course_lib import runtime
-from course_lib.exercises.calls import Stumble, altered, call
+from course_lib.exercises.calls import Stumble, StumbleKind, altered, call
 from course_lib.exercises.hints import explain, explain_altered
 from course_lib.exercises.question import Exercise, Mistake, Question, load_exercise
 
@@ -75,9 +75,10 @@ class Verifier:
         if callable(function):
             return function
         if function is not None:
-            raise Stumble("não é função")
+            raise Stumble(StumbleKind.NOT_CALLABLE)
         mine = [name for name, value in self.namespace.items() if inspect.isfunction(value)]
-        raise Stumble("ausente", next(iter(difflib.get_close_matches(question.function, mine, n=1, cutoff=0.7)), ""))
+        similar = difflib.get_close_matches(question.function, mine, n=1, cutoff=0.7)
+        raise Stumble(StumbleKind.MISSING, next(iter(similar), ""))
 
 
 def open_exercise(name: str, namespace: dict[str, Any]) -> Verifier:

@@ -19,7 +19,6 @@ from course_grader import batch, bubblewrap, command
 from course_grader.batch import Store
 from course_grader.result import Deadlines, QuestionResult, Result
 from course_grader.submission import find_submissions
-from course_lib import cli
 
 
 def result(mark=1.0):
@@ -68,7 +67,7 @@ def turma(tmp_path):
 
 
 def correct(turma, *more):
-    return cli.main(["corrigir", "09_interpolacao", str(turma), "--saida", str(turma.parent / "saida"), *more])
+    return command.main(["09_interpolacao", str(turma), "--saida", str(turma.parent / "saida"), *more])
 
 
 def rows(turma):
@@ -161,6 +160,15 @@ def test_without_sandbox_it_refuses_and_says_how(turma, monkeypatch, capsys):
     assert not (turma.parent / "saida").exists()
 
 
+@pytest.mark.parametrize(("package", "more"), [("jinja2", []), ("IPython", []), ("distributed", ["--dask", "tcp://x"])])
+def test_a_missing_package_is_said_before_the_first_submission(turma, fake, monkeypatch, capsys, package, more):
+    real = command.find_spec
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == package else real(name))
+    assert correct(turma, *more) == 1
+    assert f'falta {package}: instale com pip install "course-lib[correcao]"' in capsys.readouterr().err
+    assert not (turma.parent / "saida").exists()
+
+
 def test_what_the_students_could_read_is_refused(turma, fake, monkeypatch, capsys):
     monkeypatch.setattr(bubblewrap, "_SYSTEM_FOLDERS", (str(turma.parent),))
     assert correct(turma) == 1
@@ -207,10 +215,10 @@ def test_usage_errors(turma, fake, more, message, capsys):
 
 
 def test_an_empty_folder_and_an_unknown_exercise(tmp_path, fake, capsys):
-    assert cli.main(["corrigir", "09_interpolacao", str(tmp_path), "--saida", str(tmp_path / "s")]) == 1
+    assert command.main(["09_interpolacao", str(tmp_path), "--saida", str(tmp_path / "s")]) == 1
     assert "não há entregas" in capsys.readouterr().err
     (tmp_path / "a.ipynb").write_text("{}")
-    assert cli.main(["corrigir", "nada", str(tmp_path), "--saida", str(tmp_path / "s")]) == 1
+    assert command.main(["nada", str(tmp_path), "--saida", str(tmp_path / "s")]) == 1
     assert "exercício desconhecido" in capsys.readouterr().err
 
 
@@ -221,7 +229,7 @@ def test_killed_in_the_middle_and_started_again(needs_sandbox, tmp_path):
         (folder / f"aluno{n}.ipynb").write_bytes(
             notebook(f"x = {n}", "import time\ntime.sleep(1)", *answers(*others()))
         )
-    arguments = [sys.executable, "-m", "course_lib", "corrigir", "09_interpolacao", str(folder), "--saida", str(output)]
+    arguments = [sys.executable, "-m", "course_grader", "09_interpolacao", str(folder), "--saida", str(output)]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 300
     while len(list(output.glob("resultados/*.json"))) < 2 and time.monotonic() < limit:
@@ -230,7 +238,7 @@ def test_killed_in_the_middle_and_started_again(needs_sandbox, tmp_path):
     process.wait()
     kept = {path: path.stat().st_mtime_ns for path in output.glob("resultados/*.json")}
     assert 2 <= len(kept) < 6
-    assert cli.main(arguments[3:]) == 0
+    assert command.main(arguments[3:]) == 0
     done = list(output.glob("resultados/*.json"))
     assert len(done) == 6
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
@@ -244,7 +252,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nobody(needs_sandbox, tmp_path):
     for n in range(5):
         slow = f"import time\ntime.sleep({1 if n == 0 else 12})  # {n}"
         (folder / f"aluno{n}.ipynb").write_bytes(notebook(slow, *answers(*others())))
-    arguments = [sys.executable, "-m", "course_lib", "corrigir", "09_interpolacao", str(folder), "--saida", str(output)]
+    arguments = [sys.executable, "-m", "course_grader", "09_interpolacao", str(folder), "--saida", str(output)]
     process = subprocess.Popen(
         arguments,
         stdout=subprocess.PIPE,
@@ -274,6 +282,6 @@ def test_an_own_exercise_without_isolation(tmp_path, capsys):
     folder = tmp_path / "entregas"
     folder.mkdir()
     (folder / "ana.ipynb").write_bytes(notebook("def double(x): return 2 * x\ntwice = double"))
-    arguments = ["corrigir", str(definition), str(folder), "--saida", str(tmp_path / "s"), "--sem-isolamento"]
-    assert cli.main(arguments) == 0
+    arguments = [str(definition), str(folder), "--saida", str(tmp_path / "s"), "--sem-isolamento"]
+    assert command.main(arguments) == 0
     assert "ana: 4" in capsys.readouterr().out

@@ -13,7 +13,7 @@ import time
 import pytest
 from corpus.base import answers, notebook, others
 
-from course_lib import cli
+from course_grader import command
 
 pytest.importorskip("distributed")
 
@@ -59,18 +59,8 @@ def test_each_submission_is_marked_exactly_once(needs_sandbox, cluster, tmp_path
         (folder / f"aluno{n}.ipynb").write_bytes(
             notebook(f"x = {n}", "import time\ntime.sleep(1)", *answers(*others()))
         )
-    arguments = [
-        "corrigir",
-        "09_interpolacao",
-        str(folder),
-        "--saida",
-        str(output),
-        "--semente",
-        "3",
-        "--dask",
-        address,
-    ]
-    grader = start("course_lib", *arguments, folder=tmp_path)
+    arguments = ["09_interpolacao", str(folder), "--saida", str(output), "--semente", "3", "--dask", address]
+    grader = start("course_grader", *arguments, folder=tmp_path)
     limit = time.monotonic() + 500
     while len(list(output.glob("resultados/*.json"))) < 3 and time.monotonic() < limit:
         time.sleep(0.1)
@@ -82,5 +72,5 @@ def test_each_submission_is_marked_exactly_once(needs_sandbox, cluster, tmp_path
     assert all(";8;" in line for line in lines)
     assert len(list(output.glob("resultados/*.json"))) == N
     # Nada ficou por fazer: localmente, o mesmo comando não corrige mais nenhuma.
-    assert cli.main(arguments[:-2]) == 0
+    assert command.main(arguments[:-2]) == 0
     assert len(list(output.glob("resultados/*.json"))) == N

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from corpus.base import FULL, answers, notebook, others
 
 from course_grader import assignment as assignment_module
 from course_grader import grade as grading
+from course_grader import result as result_module
 from course_grader.assignment import HIDDEN_CASES, define, load_assignment
 from course_grader.grade import grade_submission
-from course_grader.result import Deadlines, Result, result_key
+from course_grader.result import Deadlines, Result, grader_version, result_key
 from course_grader.suspicion import suspicions
-from course_lib import runtime
+from course_lib import exercises, runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = Deadlines(cell=10, call=10, total=60, grace=1)
@@ -193,6 +195,21 @@ def test_the_key_depends_on_everything_that_changes_the_mark(double):
 
 
 @pytest.mark.parametrize(
+    "part", ["course_grader/grade.py", "course_grader/inside/serve.py", "course_lib/exercises/question.py"]
+)
+def test_the_version_changes_with_every_part_that_marks(part, tmp_path, monkeypatch):
+    for package in ("course_grader", "course_lib/exercises"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(result_module, "__file__", str(tmp_path / "course_grader" / "result.py"))
+    monkeypatch.setattr(exercises, "__file__", str(tmp_path / "course_lib" / "exercises" / "__init__.py"))
+    version = grader_version.__wrapped__
+    assert version() == grader_version()
+    with (tmp_path / part).open("a") as file:
+        file.write("# outra")
+    assert version() != grader_version()
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
         ("1 / 0", r"dobro.py, linha 1: a definição parou com ZeroDivisionError"),
@@ -226,6 +243,36 @@ def test_a_definition_file_is_found_by_its_path(tmp_path):
 def test_suspicions_name_the_cell_and_spare_the_usual():
     usual = ["import sys\nif 'google.colab' in sys.modules:\n    %pip install x", "import torch, os\nos.path.join('a')"]
     assert suspicions([*usual, "import ctypes\nos._exit(1)"]) == ["célula 3: cita ctypes, os._exit"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from course_grader.grade import grade_submission",
+        "open('/usr/lib/python3/dist-packages/course_grader/assignment.py')",
+        "from course_lib.exercises.definitions.vae import EXERCISE",
+        "from course_lib.exercises import definitions",
+        "os.listdir(os.path.join(raiz, 'exercises', 'definitions'))",
+        "import course_lib.exercises.question",
+        "from course_lib.exercises import calls",
+        "from course_lib import exercises\nexercises.question.load_exercise('09_interpolacao')",
+        "inside.serve.altered = None",
+    ],
+)
+def test_who_looks_for_the_grader_or_the_references_is_suspect(source):
+    assert suspicions([source])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from course_lib.exercises import open_exercise\nverificar = open_exercise('09_interpolacao', globals())",
+        "import course_lib.exercises\nv = course_lib.exercises.open_exercise('09_interpolacao', globals())",
+        "from course_lib import viz\nfrom course_lib.models.vae import VAE",
+    ],
+)
+def test_who_checks_an_answer_is_not_suspect(source):
+    assert suspicions([source]) == []
 
 
 # Cada um guarda o que recebe e tenta contá-lo por um caminho: o texto de um erro num caso público, o de um erro do
@@ -285,6 +332,13 @@ def test_a_line_that_no_cell_has_is_not_quoted(double):
     ]
     assert "na linha 7 " in hints[0]
     assert "linha" not in hints[1]
+
+
+@pytest.mark.parametrize("kind", ["novidade", None, 3, ["erro"], {}])
+def test_a_stumble_nobody_knows_is_an_error(double, kind):
+    question, case = double.exercise.questions[0], double.hidden["q1"][0]
+    hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=True)
+    assert hint == "a função parou com ValueError"
 
 
 def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from corpus.base import notebook
 
+from course_grader import command
 from course_grader.assignment import define
-from course_lib import cli
 
 PAGE = Path(__file__).resolve().parents[2] / "chapters" / "instrutores.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -53,7 +53,7 @@ def test_the_example_is_authored_and_graded(exercise, needs_sandbox, tmp_path, m
     }
     for name, code in submissions.items():
         Path("entregas", f"{name}.ipynb").write_bytes(notebook(code))
-    assert cli.main(["corrigir", "centrar.py", "entregas", "--saida", "notas"]) == 0
+    assert command.main(["centrar.py", "entregas", "--saida", "notas"]) == 0
     with open("notas/notas.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     header, *table = rows

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
+import course_grader
+import course_lib
 from course_grader import bubblewrap
 from course_grader import sandbox as module
 from course_grader.bubblewrap import SandboxError, bubblewrap_command, require_sandbox
@@ -22,9 +24,13 @@ CLONE = {folder.parts[2] for folder in bubblewrap._shown() if folder.is_relative
 SEEN = """
 import os, json, sys, ctypes, resource
 libc = ctypes.CDLL(None, use_errno=True)
+home = os.path.dirname(sys.modules["course_lib"].__file__)
+SECRETS = ("course_grader", "course_lib/exercises/definitions")
 raise RuntimeError(json.dumps({
     "uid": os.getuid(), "pid": os.getpid(), "proc": os.listdir("/proc"), "tmp": os.listdir("/tmp"),
-    "grading": os.listdir(os.path.join(os.path.dirname(sys.modules["course_lib"].__file__), "grading")),
+    "definitions": os.listdir(os.path.join(home, "exercises", "definitions")),
+    "secrets": [name for base in {*sys.path, os.path.dirname(os.path.realpath(home))} for secret in SECRETS
+                for _, _, names in os.walk(os.path.join(base, secret)) for name in names],
     "unshare": libc.unshare(0x10000000), "memfd": libc.memfd_create(b"x", 0),
     "nproc": resource.getrlimit(resource.RLIMIT_NPROC), "fsize": resource.getrlimit(resource.RLIMIT_FSIZE),
     "writable": [d for d in ("/", "/usr", "/dev", "/correcao", "/etc") if os.access(d, os.W_OK)],
@@ -45,7 +51,7 @@ def test_what_the_student_sees(sandbox):
     assert seen is not None, reply["error"]["text"]
     assert seen["uid"] != 0
     assert seen["pid"] == 1
-    assert seen["proc"] == seen["grading"] == seen["writable"] == seen["open"] == []
+    assert seen["proc"] == seen["definitions"] == seen["secrets"] == seen["writable"] == seen["open"] == []
     assert set(seen["tmp"]) == CLONE
     assert seen["unshare"] == seen["memfd"] == -1
     assert seen["nproc"] == [64, 64]
@@ -103,10 +109,45 @@ def test_memory_is_summed_over_the_family():
     assert tree_memory(2**22 - 1) == shared_out_memory(2**22 - 1) == 0
 
 
-def test_the_definitions_of_exercises_are_covered(needs_sandbox):
-    command = bubblewrap_command(Limits())
-    covered = [following for word, following in itertools.pairwise(command) if word == "--tmpfs"]
-    assert [path for path in covered if path.endswith("course_lib/grading")]
+def shown_files(*folders):
+    """Os arquivos que a caixa mostra nestas pastas."""
+    found = subprocess.run(
+        [*bubblewrap_command(Limits()), "--", "/usr/bin/find", *folders, "-type", "f"], capture_output=True, text=True
+    )
+    return {Path(line) for line in found.stdout.splitlines()}
+
+
+def test_the_box_shows_the_library_without_the_references(needs_sandbox):
+    library = Path(course_lib.__file__).resolve().parent
+    shown = shown_files(library, "/correcao")
+    assert library / "exercises" / "question.py" in shown
+    assert Path("/correcao/inside/serve.py") in shown
+    assert not [path for path in shown if "definitions" in path.parts]
+    grader = Path(course_grader.__file__).parent
+    hidden = {path.name for path in grader.glob("*.py")} - {path.name for path in grader.glob("inside/*.py")}
+    assert not [path for path in shown if path.is_relative_to("/correcao") and path.name in hidden]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Um clone inteiro, com o pacote, numa pasta em que se instalam pacotes e que um atalho também nomeia."""
+    real, link = tmp_path / "real", tmp_path / "atalho"
+    for part in ("course_grader", "course_lib/exercises/definitions", "solutions", "tests/grader", ".git"):
+        (real / part).mkdir(parents=True)
+        (real / part / "resposta.py").write_text("42")
+    (real / "torch.py").write_text("")
+    (real / "course_lib" / "exercises" / "question.py").write_text("")
+    link.symlink_to(real)
+    libraries = bubblewrap._libraries()
+    monkeypatch.setattr(bubblewrap, "_libraries", lambda: {*libraries, link})
+    return real, link
+
+
+def test_another_copy_of_the_course_is_hidden_too(needs_sandbox, installed):
+    real, link = installed
+    shown = shown_files(f"{link}/")
+    assert shown == {link / "torch.py", link / "course_lib" / "exercises" / "question.py"}
+    assert not shown_files(real)
 
 
 def test_python_that_lives_in_tmp_stays_in_sight(needs_sandbox, monkeypatch):

@@ -152,7 +152,7 @@ def test_spoiled_notebook_gets_a_clear_error(solution, tmp_path, capsys, damage,
     damage(solution)
     assert main(["--raiz", str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("✘ ")
+    assert error.startswith("erro: ")
     assert NAME in error
     assert message in error
     assert "Traceback" not in error

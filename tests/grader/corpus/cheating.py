@@ -83,10 +83,13 @@ CHEATING = [
     entry(
         "trapaca-le-o-corretor",
         0,
-        "import os, course_lib\nraiz = os.path.dirname(course_lib.__file__)\n"
-        "achados = [n for base in (raiz, '/correcao') for _, pastas, nomes in os.walk(base) for n in nomes\n"
-        "    if n in ('interpolacao.py', 'assignment.py', 'exercise.py', 'grade.py', 'check.py')]\n"
-        "achados += os.listdir(os.path.join(raiz, 'grading')) + os.listdir(os.path.dirname(raiz))\n"
+        "import os, sys, course_lib\nraiz = os.path.dirname(course_lib.__file__)\n"
+        "bases = {os.path.dirname(raiz), os.path.dirname(os.path.realpath(raiz)), sys.prefix, *sys.path}\n"
+        "segredos = ('course_grader', 'course_lib/exercises/definitions')\n"
+        "achados = [n for b in bases for s in segredos for _, _, nomes in os.walk(os.path.join(b, s)) for n in nomes]\n"
+        "achados += [n for base in (raiz, '/correcao') for _, _, nomes in os.walk(base) for n in nomes\n"
+        "    if n.partition('.')[0] in ('interpolacao', 'assignment', 'grade', 'batch', 'command')]\n"
+        "achados += os.listdir(os.path.join(raiz, 'exercises', 'definitions')) + os.listdir(os.path.dirname(raiz))\n"
         "raise RuntimeError(f'achados: {achados}')",
         says="achados: ['course_lib']",
     ),
@@ -94,10 +97,15 @@ CHEATING = [
         "trapaca-importa-o-corretor",
         0,
         "import importlib, sys\nfor n in list(sys.modules):\n"
-        "    if n.startswith('course_lib.grading'): del sys.modules[n]\n"
-        "from course_lib.exercises.definitions.interpolacao import EXERCISE\n"
-        "globals().update({q.function: q.judge for q in EXERCISE.questions})",
-        says="ModuleNotFoundError",
+        "    if n.startswith(('course_grader', 'course_lib.exercises')): del sys.modules[n]\n"
+        "faltam = []\n"
+        "for nome in ('course_grader.assignment', 'course_lib.exercises.definitions.interpolacao'):\n"
+        "    try:\n        modulo = importlib.import_module(nome)\n"
+        "    except ModuleNotFoundError:\n        faltam.append(nome)\n        continue\n"
+        "    exercicio = getattr(modulo, 'EXERCISE', None) or modulo.load_assignment('09_interpolacao', 0).exercise\n"
+        "    globals().update({q.function: q.judge for q in exercicio.questions})\n"
+        "raise RuntimeError(f'faltam: {faltam}')",
+        says="faltam: ['course_grader.assignment', 'course_lib.exercises.definitions.interpolacao']",
     ),
     entry(
         "trapaca-olha-a-pilha",
@@ -134,7 +142,8 @@ CHEATING = [
     entry(
         "trapaca-esconde-a-alteracao",
         7,
-        "import inside.calls, inside.serve\ninside.calls.altered = inside.serve.altered = lambda a, b: []",
+        "import inside.serve, course_lib.exercises.calls as calls\n"
+        "calls.altered = inside.serve.altered = lambda a, b: []",
         *answers(
             *others("q3", "q6"),
             q3=answers("q3")[1],

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.grading``: uma turma de 300 entregas corrigida, e de novo com um kill -9 no meio.
+"""``python -m benchmarks.grader``: uma turma de 300 entregas corrigida, e de novo com um kill -9 no meio.
 
 As entregas são o caderno de solução inteiro, com os treinamentos e as figuras, mudado em cada estudante: seis em dez
 certas, três com enganos, uma com um laço sem fim, uma saída forçada ou um arquivo cortado.
@@ -6,7 +6,6 @@ certas, três com enganos, uma com um laço sem fim, uma saída forçada ou um a
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -22,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.measure import machine
+from course_lib import console
 
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISE = "09_interpolacao"
@@ -69,7 +69,7 @@ def write_class(folder: Path, n: int) -> None:
 
 def grade(folder: Path, output: Path, workers: int, *, kill_after: int = 0) -> Run:
     """Roda o comando; com ``kill_after``, mata-o assim que houver tantos resultados."""
-    command = [sys.executable, "-m", "course_lib", "corrigir", EXERCISE, str(folder), "--saida", str(output)]
+    command = [sys.executable, "-m", "course_grader", EXERCISE, str(folder), "--saida", str(output)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = subprocess.Popen(
         [*command, "--semente", "1", "--processos", str(workers)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -107,10 +107,14 @@ def marks(output: Path) -> list[str]:
 
 def main() -> int:
     """Mede e imprime; devolve 1 se algo não conferiu."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.grading", description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=300, help="entregas (padrão: 300)")
-    parser.add_argument("--n-morte", type=int, default=300, help="entregas da execução interrompida (padrão: 300)")
-    parser.add_argument("--processos", type=int, default=2, help="entregas ao mesmo tempo (padrão: 2)")
+    parser = console.Parser(prog="python -m benchmarks.grader", description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=console.positive_integer, default=300, help="entregas (padrão: 300)")
+    parser.add_argument(
+        "--n-morte", type=console.positive_integer, default=300, help="entregas da execução interrompida (padrão: 300)"
+    )
+    parser.add_argument(
+        "--processos", type=console.positive_integer, default=2, help="entregas ao mesmo tempo (padrão: 2)"
+    )
     options = parser.parse_args()
     print(machine())
     print(f"carga da máquina antes: {os.getloadavg()[0]:.1f}")
