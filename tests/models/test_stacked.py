@@ -121,7 +121,7 @@ def test_the_recipe_starts_from_a_pretrained_stack(digits):
     for _ in range(2):
         with torch.no_grad():
             errors.append(F.mse_loss(step.model(dataset.images), dataset.images).item())
-        recipe.prepare(step, batches, seed=0, checkpoint=None, progress=False)
+        recipe.prepare(recipe.config, step, batches, seed=0, checkpoint=None, progress=False)
     assert errors[1] < 0.7 * errors[0], "o ajuste fino devia partir da pilha, e não do acaso"
 
 
