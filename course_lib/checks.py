@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from course_lib import text
+
 IMAGE_SHAPE = (1, 28, 28)
 
 # Folga para o arredondamento de quem normaliza ou interpola imagens em float32 ou float16.
@@ -40,9 +42,9 @@ def require(condition: bool, message: str) -> None:
 # --- números ----------------------------------------------------------------------------------------------------------
 
 
-def _is_integer(value: Any) -> bool:
-    # Os inteiros do NumPy valem; True e False, que em Python são inteiros, não.
-    return isinstance(value, Integral) and not isinstance(value, bool)
+def _is(value: Any, kind: type) -> bool:
+    # Os números do NumPy valem; True e False, que em Python são inteiros, não.
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def integer(
@@ -58,7 +60,7 @@ def integer(
     if optional and value is None:
         return
     top = math.inf if high is None else high
-    if not (_is_integer(value) and low <= value <= top and value % multiple == 0):
+    if not (_is(value, Integral) and low <= value <= top and value % multiple == 0):
         kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
         span = f"≥ {low}" if high is None else f"de {low} a {high}"
         raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
@@ -84,7 +86,7 @@ def integers(
     """
     listed = isinstance(values, Sequence) and not isinstance(values, str | bytes)
     enough = listed and (len(values) >= least if length is None else len(values) == length)
-    if not (enough and all(_is_integer(value) and value >= low and value % multiple == 0 for value in values)):
+    if not (enough and all(_is(value, Integral) and value >= low and value % multiple == 0 for value in values)):
         kind = "inteiros" if multiple == 1 else f"múltiplos de {multiple}"
         some = "uma sequência de" if least <= 1 else f"pelo menos {least}"
         wanted = f"{some if length is None else length} {kind}"
@@ -105,23 +107,13 @@ def number(
     if optional and value is None:
         return
     low, high = (float(end) for end in interval[1:-1].split(","))
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    above = real and (value >= low if interval[0] == "[" else value > low)
+    above = _is(value, Real) and (value >= low if interval[0] == "[" else value > low)
     if not (above and (value <= high if interval[-1] == "]" else value < high)):
         least = "maior ou igual a" if interval[0] == "[" else "maior que"
         most = "menor ou igual a" if interval[-1] == "]" else "menor que"
-        sides = [f"{least} {_comma(low)}"] * (low > -math.inf) + [f"{most} {_comma(high)}"] * (high < math.inf)
+        sides = [f"{least} {text.number(low)}"] * (low > -math.inf)
+        sides += [f"{most} {text.number(high)}"] * (high < math.inf)
         raise ValueError(f"{name}: veio {value!r}; esperava {what} {' e '.join(sides) or 'finito'}")
-
-
-def numbers(interval: str, **values: Any) -> None:
-    """Cada argumento é um número no intervalo (veja :func:`number`): ``numbers("[0, inf)", weight=weight)``.
-
-    Raises:
-        ValueError: algum não é.
-    """
-    for name, value in values.items():
-        number(value, name, interval)
 
 
 def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) -> None:
@@ -130,9 +122,8 @@ def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) 
     Raises:
         ValueError: não são dois números, ou não estão nessa ordem.
     """
-    real = all(isinstance(end, Real) and not isinstance(end, bool) for end in (low, high))
-    if not (real and 0 < low <= high <= most) or (strict and low == high):
-        order = f"0 < mínimo {'<' if strict else '≤'} máximo ≤ {_comma(most)}"
+    if not (_is(low, Real) and _is(high, Real) and 0 < low <= high <= most) or (strict and low == high):
+        order = f"0 < mínimo {'<' if strict else '≤'} máximo ≤ {text.number(most)}"
         raise ValueError(f"{names}: vieram {low!r} e {high!r}; esperava {order}")
 
 
@@ -288,14 +279,9 @@ def images(
     floating(x, name, "um tensor float32 em [-1, 1]")
     if tuple(x.shape[1:]) != shape:
         raise ValueError(f"{name}: veio um tensor de forma {tuple(x.shape)}; esperava {_readable(('B', *shape))}")
-    if in_range and x.numel():
-        low, high = _ends(x)
-        # NaN falha em qualquer comparação, então a mesma conta acha NaN, infinito e faixa errada.
-        if not (low >= -RANGE_LIMIT and high <= RANGE_LIMIT):
-            raise ValueError(
-                f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
-                "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
-            )
+    if in_range:
+        remedy = "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
+        _within(x, -RANGE_LIMIT, RANGE_LIMIT, name, f"números finitos em [-1, 1] {remedy}")
     if layer is not None:
         dtype_of(x, layer, name)
 
@@ -339,33 +325,23 @@ def index(index: Any, n: int, low: int, high: int, name: str) -> None:
     if not integral or index.dtype == torch.bool or index.shape != (n,):
         came = f"um tensor {index.dtype} de forma {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
         raise ValueError(f"{name}: veio {came}; esperava um tensor de inteiros de forma ({n},)")
-    if n and not (low <= (ends := _ends(index))[0] and ends[1] <= high):
-        raise ValueError(f"{name}: os valores vão de {ends[0]} a {ends[1]}; esperava inteiros de {low} a {high}")
+    _within(index, low, high, name, f"inteiros de {low} a {high}")
 
 
-def classes(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
+def classes(y: Any, n: int, n_classes: int | None, name: str = "y", *, optional: bool = False) -> None:
     """``n`` classes de 0 a ``n_classes`` - 1, num tensor (n,); numa rede sem classes (``None``), classe nenhuma.
+
+    Com ``optional``, a classe pode faltar: ``y`` é ``None``, ou tem o índice ``n_classes``, que diz "sem classe".
 
     Raises:
         ValueError: ``y`` falta, sobra, ou não é das classes.
     """
     if n_classes is None:
         require(y is None, f"{name}: veio uma classe, e esta rede não é condicional")
-        return
-    require(y is not None, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
-    index(y, n, 0, n_classes - 1, name)
-
-
-def classes_or_none(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
-    """Nada, ou ``n`` índices de 0 a ``n_classes``, de que o último diz "sem classe"; numa rede sem classes, só nada.
-
-    Raises:
-        ValueError: ``y`` sobra, ou não é das classes.
-    """
-    if n_classes is None:
-        classes(y, n, None, name)
     elif y is not None:
-        index(y, n, 0, n_classes, name)
+        index(y, n, 0, n_classes if optional else n_classes - 1, name)
+    else:
+        require(optional, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
 
 
 def guidance(w: Any, y: Tensor | None, n_classes: int | None) -> None:
@@ -390,8 +366,7 @@ def times(t: Any, n: int, name: str = "t") -> None:
         raise TypeError(f"{name}: veio {_kind(t)}; esperava um tensor de forma ({n},), um instante por exemplo")
     if t.shape != (n,):
         raise ValueError(f"{name}: veio forma {tuple(t.shape)}; esperava ({n},), um instante por exemplo")
-    if n and not ((ends := _ends(t))[0] >= 0 and ends[1] <= 1):
-        raise ValueError(f"{name}: os valores vão de {ends[0]:.3g} a {ends[1]:.3g}; esperava números em [0, 1]")
+    _within(t, 0, 1, name, "números em [0, 1]")
 
 
 def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
@@ -406,10 +381,14 @@ def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
     dtype_of(z, layer, name)
 
 
-def _ends(x: Tensor) -> list[Any]:
-    """Menor e maior valor de ``x``, lidos de uma vez: numa GPU, cada leitura espera por ela."""
-    ends: list[Any] = torch.stack(x.detach().aminmax()).tolist()
-    return ends
+def _within(x: Tensor, low: float, high: float, name: str, expected: str) -> None:
+    if not x.numel():
+        return
+    # Lidos de uma vez: numa GPU, cada leitura espera por ela. NaN falha em qualquer comparação.
+    ends = torch.stack(x.detach().aminmax()).tolist()
+    if not (low <= ends[0] and ends[1] <= high):
+        least, most = (text.number(end, ".3g" if x.is_floating_point() else "d") for end in ends)
+        raise ValueError(f"{name}: os valores vão de {least} a {most}; esperava {expected}")
 
 
 def _kind(value: Any) -> str:
@@ -419,7 +398,3 @@ def _kind(value: Any) -> str:
 def _readable(axes: tuple[Axis, ...]) -> str:
     names = ["…" if axis is Ellipsis else str(axis) for axis in axes]
     return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
-
-
-def _comma(value: float) -> str:
-    return f"{value:g}".replace(".", ",")

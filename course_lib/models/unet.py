@@ -157,7 +157,7 @@ class UNet(nn.Module):
         """
         checks.images(x, in_range=False)
         checks.times(t, len(x))
-        checks.classes_or_none(y, len(x), self.n_classes)
+        checks.classes(y, len(x), self.n_classes, optional=True)
         context = self._context(t, y)  # (B, context_dim)
         h_wide = self.down_wide(self.stem(x), context)  # (B, wide, 14, 14)
         h_deep = self.down_deep(self.downsample(h_wide), context)  # (B, deep, 7, 7)
