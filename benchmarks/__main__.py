@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from argparse import Namespace
@@ -18,6 +17,7 @@ from benchmarks.measure import interleaved, machine, peak_memory, record_product
 from course_lib import console, runtime
 from course_lib.data import Batch, ImageDataset, load_mnist
 from course_lib.recipes import RECIPES, get_recipe
+from course_lib.text import number, table
 from course_lib.training import fit
 
 PRODUCTS_GOAL = (0.65, 0.80)
@@ -32,18 +32,9 @@ def say(message: str) -> None:
     print(f"· {message}", file=sys.stderr, flush=True)
 
 
-def table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Imprime uma tabela alinhada; a primeira coluna à esquerda, as outras à direita."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    print(f"\n{title}")
-    for row in [header, ["─" * width for width in widths], *rows]:
-        print(
-            "  "
-            + "  ".join(
-                f"{c:<{w}}" if i == 0 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths, strict=True))
-            )
-        )
-    sys.stdout.flush()
+def show(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Imprime uma tabela com o seu título."""
+    print(f"\n{title}\n{table(rows, header)}", flush=True)
 
 
 def verdict(value: float, goal: tuple[float, float]) -> str:
@@ -101,12 +92,12 @@ def every_family(train: ImageDataset, rounds: int) -> list[list[str]]:
             step = recipe.build(1_000_000)
         batch = next(iter(recipe.batches(train, recipe.batch_size, seed=SEED)))
         whole, products = measure_step(name, step, batch, rounds)
-        row = [name, str(recipe.batch_size), f"{1e3 * whole:.1f} ms", f"{products / whole:.0%}"]
+        row = [name, str(recipe.batch_size), f"{number(1e3 * whole, '.1f')} ms", number(products / whole, ".0%")]
         if recipe.sampler is None:
             rows.append([*row, "—", "—"])
             continue
         one, products = measure_sampling(name, recipe.sampler(step))
-        rows.append([*row, f"{1 / one:,.0f}".replace(",", "."), f"{products / one:.0%}"])
+        rows.append([*row, number(1 / one, ",.0f"), number(products / one, ".0%")])
     return rows
 
 
@@ -125,7 +116,7 @@ def document_quality(family: Family, train: ImageDataset, test: ImageDataset, lo
     def run() -> None:
         for epoch in range(document.EPOCHS):
             losses.append(phase.epoch(loader))
-            say(f"{family.name}: documento, época {epoch + 1} de {document.EPOCHS}, perda {losses[-1]:.4f}")
+            say(f"{family.name}: documento, época {epoch + 1} de {document.EPOCHS}, perda {number(losses[-1], '.4f')}")
 
     elapsed = seconds(run)
     return quality.measure(getattr(phase, "reconstruct", None), losses[-1], test), elapsed
@@ -153,23 +144,24 @@ def epoch_rows(families: list[Family], epoch_seconds: dict[str, tuple[float, flo
     for family in families:
         theirs, ours = epoch_seconds[family.name]
         ratio, (asked, wanted) = theirs / ours, family.epoch_goal
-        times = [f"{theirs:.2f} s", f"{ours:.2f} s", f"{ratio:.1f}×"]
-        rows.append([family.name, *times, f"{asked}× [{wanted}×]", verdict(ratio, family.epoch_goal)])
+        times = [f"{number(theirs, '.2f')} s", f"{number(ours, '.2f')} s", f"{number(ratio, '.1f')}×"]
+        goal = f"{number(asked)}× [{number(wanted)}×]"
+        rows.append([family.name, *times, goal, verdict(ratio, family.epoch_goal)])
     return rows
 
 
 def step_rows(families: list[Family], train: ImageDataset, rounds: int) -> list[list[str]]:
     """As linhas da tabela (b)."""
     rows = []
-    goal = "{:.0%} [{:.0%}]".format(*PRODUCTS_GOAL)
+    asked, wanted = (number(share, ".0%") for share in PRODUCTS_GOAL)
     for family in families:
         with runtime.isolated_seed(SEED):
             step = family.library()
         batch = next(iter(train.batches(document.BATCH_SIZE, seed=SEED)))
         whole, products = measure_step(family.name, step, batch, rounds)
         share = products / whole
-        times = [f"{whole * 1e3:.2f} ms", f"{products * 1e3:.2f} ms", f"{share:.0%}"]
-        rows.append([family.name, *times, goal, verdict(share, PRODUCTS_GOAL)])
+        times = [f"{number(1e3 * whole, '.2f')} ms", f"{number(1e3 * products, '.2f')} ms", number(share, ".0%")]
+        rows.append([family.name, *times, f"{asked} [{wanted}]", verdict(share, PRODUCTS_GOAL)])
     return rows
 
 
@@ -179,10 +171,11 @@ def quality_row(family: Family, train: ImageDataset, test: ImageDataset, loader:
     how = "medido" if elapsed is not None else f"{document.EPOCHS} × época"
     elapsed = elapsed or document.EPOCHS * epoch
     reached, ours = recipe_quality(family, train, test)
-    goal = "{:.0f}× [{:.0f}×]".format(*QUALITY_GOAL)
+    asked, wanted = map(number, QUALITY_GOAL)
     result = verdict(elapsed / ours, QUALITY_GOAL) if reached <= reference else "✘ não chegou à qualidade"
-    times = [f"{elapsed:.0f} s ({how})", f"{ours:.1f} s", f"{elapsed / ours:.1f}×"]
-    return [f"{family.name}: {family.quality.label}", f"{reference:.4f}", f"{reached:.4f}", *times, goal, result]
+    times = [f"{number(elapsed, '.0f')} s ({how})", f"{number(ours, '.1f')} s", f"{number(elapsed / ours, '.1f')}×"]
+    reached_both = [number(reference, ".4f"), number(reached, ".4f")]
+    return [f"{family.name}: {family.quality.label}", *reached_both, *times, f"{asked}× [{wanted}×]", result]
 
 
 def read_options() -> Namespace:
@@ -210,7 +203,7 @@ def print_quality(
         if family.quality is not None
     ]
     header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
-    table(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
+    show(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
 
 
 def main() -> None:
@@ -218,31 +211,31 @@ def main() -> None:
     families = [family for family in FAMILIES if options.so in (None, family.name)]
     print(machine())
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
-        print(f"⚠ A máquina está ocupada (carga {os.getloadavg()[0]:.1f}): os tempos abaixo oscilam.")
+        print(f"⚠ A máquina está ocupada (carga {number(os.getloadavg()[0], '.1f')}): os tempos abaixo oscilam.")
     documents, train, test = document.mnist(), load_mnist("train"), load_mnist("test")
     if options.rapido:
         documents, train = Subset(documents, range(12_000)), train.take(12_000)
-    print(f"{train.name}, {len(train):,} imagens por época".replace(",", "."))
+    print(f"{train.name}, {number(len(train), ',')} imagens por época")
 
     rounds = 1 if options.rapido else 3
     epoch_seconds = {family.name: measure_epochs(family, documents, train, rounds) for family in families}
     header = ["(a) uma época", "documento", "biblioteca", "razão", "meta", ""]
     title = f"Uma época, a menor de {rounds} do documento e de {2 * rounds} da biblioteca"
-    table(title, header, epoch_rows(families, epoch_seconds))
+    show(title, header, epoch_rows(families, epoch_seconds))
 
     header = ["(b) um passo", "passo", "só os produtos", "produtos/passo", "meta", ""]
     title = "Quanto do passo são os produtos de matrizes (o menor tempo de cada um, em rodadas alternadas)"
-    table(title, header, step_rows(families, train, rounds=10 if options.rapido else 60))
+    show(title, header, step_rows(families, train, rounds=10 if options.rapido else 60))
 
     if not options.rapido:
         loader = document.loader(documents) if options.completo else None
         print_quality(families, train, test, loader, epoch_seconds)
     peak = peak_memory()
     if peak is not None:
-        print(f"\nMemória residente máxima até aqui: {peak:.2f} GB (limite {MEMORY_LIMIT_GB:.0f} GB)")
+        print(f"\nMemória residente máxima até aqui: {number(peak, '.2f')} GB (limite {number(MEMORY_LIMIT_GB)} GB)")
 
     header = ["(d) receita", "lote", "um passo", "produtos/passo", "imagens/s", "produtos/amostra"]
-    table("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
+    show("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import psutil
 
 from benchmarks.measure import machine
 from course_lib import console
+from course_lib.text import number, table
 
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISE = "09_interpolacao"
@@ -57,14 +58,14 @@ def write_class(folder: Path, n: int) -> None:
     """Grava ``n`` entregas."""
     base = json.loads((ROOT / "solutions" / f"{EXERCISE}.ipynb").read_text(encoding="utf-8"))
     folder.mkdir(parents=True)
-    for number in range(n):
-        source = CHANGES[number % 10] if number % 10 < 9 else HOSTILE[number // 10 % 3]
-        text = (source or "").replace("@", str(number))
+    for index in range(n):
+        source = CHANGES[index % 10] if index % 10 < 9 else HOSTILE[index // 10 % 3]
+        text = (source or "").replace("@", str(index))
         cell = {"cell_type": "code", "id": "mudanca", "metadata": {}, "outputs": [], "execution_count": None}
-        content = json.dumps(base | {"cells": [*base["cells"], cell | {"source": f"# {number}\n{text}"}]})
+        content = json.dumps(base | {"cells": [*base["cells"], cell | {"source": f"# {index}\n{text}"}]})
         if source is None:
-            content = content[: len(content) // 2 + number]
-        (folder / f"estudante {number:03d}.ipynb").write_text(content, encoding="utf-8")
+            content = content[: len(content) // 2 + index]
+        (folder / f"estudante {index:03d}.ipynb").write_text(content, encoding="utf-8")
 
 
 def grade(folder: Path, output: Path, workers: int, *, kill_after: int = 0) -> Run:
@@ -117,18 +118,23 @@ def main() -> int:
     )
     options = parser.parse_args()
     print(machine())
-    print(f"carga da máquina antes: {os.getloadavg()[0]:.1f}")
+    print(f"carga da máquina antes: {number(os.getloadavg()[0], '.1f')}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_class(folder / "turma", options.n)
         run = grade(folder / "turma", folder / "saida", options.processos)
         print(f"\n{options.n} entregas, {options.processos} ao mesmo tempo")
-        print(f"  tempo total             {run.seconds:8.0f} s  (pedido: {GOAL_SECONDS:.0f} s para 300)")
-        print(f"  por entrega e núcleo    {run.seconds * options.processos / options.n:8.2f} s  (pedido: 3 s)")
-        print(f"  CPU por entrega         {run.cpu_seconds / options.n:8.2f} s")
-        print(f"  corretor, memória sua   {run.peak_own:8.0f} MB (pedido: {GOAL_MEMORY:.0f} MB)")
-        print(f"  corretor, residente     {run.peak_resident:8.0f} MB (com as bibliotecas do PyTorch, que se dividem)")
-        print(f"  código de saída         {run.code:8d}")
+        each = run.seconds * options.processos / options.n
+        rows = [
+            ("tempo total (s)", number(run.seconds, ".0f"), f"{number(GOAL_SECONDS)} para 300"),
+            ("por entrega e núcleo (s)", number(each, ".2f"), "3"),
+            ("CPU por entrega (s)", number(run.cpu_seconds / options.n, ".2f"), ""),
+            ("corretor, memória sua (MB)", number(run.peak_own, ".0f"), number(GOAL_MEMORY)),
+            # Com as bibliotecas do PyTorch, que se dividem entre os processos.
+            ("corretor, residente (MB)", number(run.peak_resident, ".0f"), ""),
+            ("código de saída", run.code, "0"),
+        ]
+        print(table(rows, ["", "medido", "pedido"]))
         write_class(folder / "turma2", options.n_morte)
         first = grade(folder / "turma2", folder / "saida2", options.processos, kill_after=options.n_morte // 2)
         kept = {path: path.stat().st_mtime_ns for path in folder.glob("saida2/resultados/*.json")}
@@ -137,7 +143,8 @@ def main() -> int:
         second = grade(folder / "turma2", folder / "saida2", options.processos)
         again = sum(path.stat().st_mtime_ns != when for path, when in kept.items())
         print(f"\n{options.n_morte} entregas, kill -9 com {len(kept)} prontas, e o mesmo comando outra vez")
-        print(f"  tempo até a morte, e depois   {first.seconds:.0f} s + {second.seconds:.0f} s")
+        before, after = number(first.seconds, ".0f"), number(second.seconds, ".0f")
+        print(f"  tempo até a morte, e depois   {before} s + {after} s")
         print(f"  processos que sobraram        {len(orphans)}")
         print(f"  resultados refeitos           {again}")
         same = options.n != options.n_morte or marks(folder / "saida") == marks(folder / "saida2")

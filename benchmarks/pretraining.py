@@ -22,6 +22,7 @@ from course_lib.models.denoising import masking_noise
 from course_lib.models.judge import classification_objective
 from course_lib.models.stacked import StackClassifier, StackLayer, stack_layers
 from course_lib.studies import Study
+from course_lib.text import number
 from course_lib.training import ObjectiveStep, fit
 from course_lib.training.checkpoint import write_atomically
 from course_lib.training.greedy import greedy_pretrain
@@ -152,8 +153,9 @@ def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset, cac
                     "fine_tuning_seconds": round(seconds, 1),
                 }
                 add_run(path, study, one)
-                print(f"semente {seed}, {n_labels or 'todos os'} rótulos, {'com' if pretrained else 'sem'} pré-treino: "
-                      f"{one['test_error_percent']:.2f} % em {before + seconds:.0f} s", flush=True)  # fmt: skip
+                error, took = number(one["test_error_percent"], ".2f"), number(before + seconds, ".0f")
+                what = f"{n_labels or 'todos os'} rótulos, {'com' if pretrained else 'sem'} pré-treino"
+                print(f"semente {seed}, {what}: {error} % em {took} s", flush=True)
     return study
 
 

@@ -30,6 +30,7 @@ from course_lib.studies import (
     study_command,
     study_path,
 )
+from course_lib.text import number
 from course_lib.training import fit
 from course_lib.weights import SHIPPED, draw, load_judge, load_shipped
 
@@ -113,8 +114,8 @@ def print_rows(rows: list[SampleRow], models: dict[str, str], n_test: int) -> No
     for row in rows:
         report = row.report
         if report.name in models:
-            speed, share = report.n / row.seconds, document / report.frechet
-            print(f"{report.name}: 1/{share:.1f} da mediana da GAN do documento; {speed:,.0f} imagens por segundo")
+            share, speed = number(document / report.frechet, ".1f"), number(report.n / row.seconds, ",.0f")
+            print(f"{report.name}: 1/{share} da mediana da GAN do documento; {speed} imagens por segundo")
 
 
 def main() -> None:

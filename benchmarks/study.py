@@ -15,6 +15,7 @@ import torch
 from benchmarks.measure import machine
 from course_lib import __version__, checks, console, runtime
 from course_lib.studies import Study, StudyError, load_study, save_study, study_command, study_path
+from course_lib.text import number
 
 
 def resume(name: str, path: Path, header: dict[str, Any]) -> Study:
@@ -67,7 +68,8 @@ def run_variants(
         found, seconds = train_and_measure(variant, seed)
         one = {"variant": variant, "seed": seed, "measures": found, "seconds": round(seconds, 1)}
         add_run(path, study, one)
-        print(f"{variant}, semente {seed}, {seconds:.0f} s: {found}", flush=True)
+        measures = "; ".join(f"{key}: {number(value, '.4g')}" for key, value in found.items())
+        print(f"{variant}, semente {seed}, {number(seconds, '.0f')} s: {measures}", flush=True)
     return study
 
 

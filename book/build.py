@@ -2,7 +2,7 @@
 
 O Jupyter Book guarda as saídas dos capítulos e só executa de novo os cadernos que mudaram, mas não percebe que a
 biblioteca, o perfil ou os dados mudaram. Este programa percebe: guarda uma assinatura de cada coisa e apaga o que
-ela invalida antes de construir. Só usa a biblioteca padrão, para que a segunda vez não espere o torch carregar.
+ela invalida antes de construir. Nada do que ele usa carrega o torch, que a segunda vez teria de esperar.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+
+from course_lib.text import number
 
 ROOT = Path(__file__).resolve().parents[1]
 # Os pacotes cujas versões mudam o que um capítulo mostra.
@@ -200,7 +202,7 @@ def run_book(root: Path, log: Path) -> Report:
                 print(f"  executando {relative(found['path'], root)} …", flush=True)
             elif found := EXECUTED.match(line):
                 report.executed += 1
-                seconds = f"{float(found['seconds']):.1f}".replace(".", ",")
+                seconds = number(float(found["seconds"]), ".1f")
                 print(f"    {relative(found['path'], root)} pronto em {seconds} s", flush=True)
             elif found := FAILED.match(line):
                 report.failed = relative(found["path"], root)
@@ -261,7 +263,7 @@ def build_book(root: Path) -> int:
     # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram.
     write_signature(kept, compute_signature(root, environ))
     page = (build / "html" / "index.html").as_uri()
-    seconds = f"{time.monotonic() - start:.0f}"
+    seconds = number(time.monotonic() - start, ".0f")
     print(f"\n✔ Livro pronto em {seconds} s, sem avisos ({report.executed} capítulo(s) executado(s)). Abra:\n  {page}")
     return 0
 

@@ -18,6 +18,7 @@ from course_grader.result import Deadlines, QuestionResult, Result
 from course_grader.sandbox import Sandbox
 from course_grader.submission import SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
+from course_lib import text
 from course_lib.exercises.answers import Mistake
 from course_lib.exercises.calls import Stumble, StumbleKind
 from course_lib.exercises.hints import explain, explain_altered
@@ -231,7 +232,7 @@ class _Student:
             if error.get("kind") == NoAnswer.LATE:
                 self._skipped.add(number)
                 self.result.notes.append(
-                    f"célula {number}: passou do prazo de {max(seconds, 1):.0f} s e foi interrompida."
+                    f"célula {number}: passou do prazo de {text.number(max(seconds, 1), '.0f')} s e foi interrompida."
                 )
                 self.result.alarms.append(f"célula {number}: prazo esgotado")
             else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_grader.batch import Marked
+from course_lib.text import number
 from course_lib.training.checkpoint import write_atomically
 
 MAX_BYTES = 20 * 2**20
@@ -82,10 +83,10 @@ def fill_worksheet(source: Path, target: Path, marked: list[Marked]) -> Filled:
         if len(found) != 1 or claims[found[0]] > 1:
             (outcome.doubtful if found else outcome.missing).append(entry.submission.student)
             continue
-        mark = f"{entry.result.total * outcome.scale:.2f}"
-        records[found[0]] = _replace(
-            records[found[0]], delimiter, columns["mark"], mark.replace(".", ",") if comma else mark
-        )
+        total = entry.result.total * outcome.scale
+        # Numa planilha em inglês, o Moodle lê a nota com ponto.
+        mark = number(total, ".2f") if comma else f"{total:.2f}"
+        records[found[0]] = _replace(records[found[0]], delimiter, columns["mark"], mark)
         outcome.filled += 1
     write_atomically(target, lambda file: file.write(bom + "".join(records).encode(encoding)))
     return outcome

@@ -18,6 +18,7 @@ from course_grader.channel import Channel, MemoryAbuse
 from course_grader.inside.lockdown import Limits
 from course_grader.inside.wire import Caps
 from course_grader.memory import shared_out_memory, tree_memory
+from course_lib.text import number
 
 # Usuários que não são de ninguém; um por caixa, para que o limite de processos de uma não conte os de outra.
 FIRST_USER, USERS = 61_000, 4_000
@@ -214,4 +215,4 @@ class Sandbox:
         now = time.monotonic()
         self._next_look = now + 2 * (now - start)
         if used > limit:
-            raise MemoryAbuse(f"os processos usavam {used / 2**30:.1f} GB".replace(".", ","))
+            raise MemoryAbuse(f"os processos usavam {number(used / 2**30, '.1f')} GB")

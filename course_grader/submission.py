@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from course_lib.text import number
+
 MAX_BYTES = 20 * 2**20
 # Cada vírgula, colchete ou chave de um JSON pode virar um objeto na memória: este é o teto deles.
 MAX_MARKS = 2_000_000
@@ -90,7 +92,7 @@ class Submission:
             if not stat.S_ISREG(status.st_mode):
                 raise SubmissionError("não é um arquivo comum")
             if status.st_size > MAX_BYTES:
-                size = f"{status.st_size / 2**20:.0f} MB"
+                size = f"{number(status.st_size / 2**20, '.0f')} MB"
                 raise SubmissionError(f"o arquivo tem {size}, e o limite é {MAX_BYTES // 2**20} MB; apague as saídas")
             return file.read(MAX_BYTES + 1)
 

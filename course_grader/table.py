@@ -8,6 +8,7 @@ from pathlib import Path
 
 from course_grader.batch import Marked
 from course_lib.exercises.question import Exercise
+from course_lib.text import number
 from course_lib.training.checkpoint import write_atomically
 
 MAX_NOTES = 2_000
@@ -40,9 +41,9 @@ def write_marks(path: Path, exercise: Exercise, marked: list[Marked]) -> None:
     write_atomically(path, lambda file: file.write(text.encode("utf-8-sig", "replace")))
 
 
-def decimal(number: float) -> str:
-    """Um número com vírgula e sem zeros à toa."""
-    return f"{number:.4g}".replace(".", ",")
+def decimal(value: float) -> str:
+    """Uma nota por escrito, sem zeros à toa."""
+    return number(value, ".4g")
 
 
 def harmless(cell: str) -> str:

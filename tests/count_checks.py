@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_lib import text
+
 LIMIT = 0.06
 
 NOT_CODE = {
@@ -70,10 +72,7 @@ def table(counts: dict[str, Count]) -> str:
     """Uma linha por arquivo: linhas de código, de conferência, e a parte delas."""
     rows = [(name, len(one.code), len(one.checks), one.share) for name, one in counts.items()]
     rows.append(("ao todo", sum(row[1] for row in rows), sum(row[2] for row in rows), share(counts)))
-    lines = [f"{name:<24}{code:>8}{checks:>14}{part:>10.1%}".replace(".", ",") for name, code, checks, part in rows]
-    # O ponto do nome do arquivo não é decimal.
-    lines = [line.replace(",py", ".py") for line in lines]
-    return "\n".join([f"{'arquivo':<24}{'código':>8}{'conferências':>14}{'parte':>10}", *lines])
+    return text.table(rows, ["arquivo", "código", "conferências", "parte"], spec=".1%")
 
 
 def _code_lines(source: str, tree: ast.Module) -> set[int]:

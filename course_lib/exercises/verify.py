@@ -12,6 +12,7 @@ from course_lib.exercises.answers import Mistake
 from course_lib.exercises.calls import Stumble, StumbleKind, altered, call
 from course_lib.exercises.hints import explain, explain_altered
 from course_lib.exercises.question import Exercise, Question, load_exercise
+from course_lib.text import number
 
 
 class CheckFailed(Exception):
@@ -52,7 +53,7 @@ class Verifier:
         if hint is not None:
             # Fora do except: assim a exceção sai sozinha, sem a corrente de exceções internas atrás de si.
             raise CheckFailed(f"✘ {question.name} · {question.function}: {hint}")
-        points = f"{question.points:g}".replace(".", ",") + (" ponto" if question.points == 1 else " pontos")
+        points = number(question.points) + (" ponto" if question.points == 1 else " pontos")
         print(f"✔ {question.name} · {question.function}: certo em {len(question.public_seeds)} casos ({points})")
 
     def _find_mistake(self, question: Question) -> str | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from course_lib import checks, runtime
 from course_lib.models.judge import JudgeNetwork
+from course_lib.text import number, table
 
 # Imagens classificadas de uma vez, e linhas da matriz de distâncias calculadas de uma vez (2.000 × 10.000 × 4 bytes).
 IMAGES_AT_ONCE = 500
@@ -50,32 +51,19 @@ class SampleReport:
     @staticmethod
     def table(reports: Iterable[SampleReport]) -> str:
         """Os relatórios numa tabela de texto, uma linha cada um."""
-        rows = [
-            ("conjunto", "N", "Fréchet", "KID × 1000", "precisão", "revocação", "menor e maior dígito", "confiança")
-        ]
+        header = ["conjunto", "N", "Fréchet", "KID × 1000", "precisão", "revocação"]
+        header += ["menor e maior dígito", "confiança"]
+        rows = []
         networks = set()
         for report in reports:
             networks.add(report.network)
+            kid = f"{number(1000 * report.kid, '.1f')} ± {number(1000 * report.kid_std, '.1f')}"
+            digits = f"{number(min(report.coverage), '.1%')} a {number(max(report.coverage), '.1%')}"
+            frechet = number(report.frechet, ".2f")
             rows.append(
-                (
-                    report.name,
-                    str(report.n),
-                    f"{report.frechet:.2f}",
-                    f"{1000 * report.kid:.1f} ± {1000 * report.kid_std:.1f}",
-                    f"{report.precision:.3f}",
-                    f"{report.recall:.3f}",
-                    f"{min(report.coverage):.1%} a {max(report.coverage):.1%}",
-                    f"{report.confidence:.3f}",
-                )
+                (report.name, report.n, frechet, kid, report.precision, report.recall, digits, report.confidence)
             )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in rows
-        ]
-        return "\n".join([*lines, f"juiz: {', '.join(sorted(networks))}"])
+        return f"{table(rows, header, spec='.3f')}\njuiz: {', '.join(sorted(networks))}"
 
 
 class Judge:

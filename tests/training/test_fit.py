@@ -287,7 +287,7 @@ def test_nan_in_a_batch_is_caught(digits):
     x[17, 0, 3, 3] = float("nan")
     clean, poisoned = Batch(digits.images, digits.labels), Batch(x, digits.labels)
     for batches in ([poisoned, clean], [clean, poisoned]):
-        with pytest.raises(ValueError, match="os valores vão de nan a nan"):
+        with pytest.raises(ValueError, match="os valores vão de NaN a NaN"):
             quiet_fit(vae_step(), batches)
     # Um passo que não confere os seus dados chega à perda.
     with pytest.raises(NonFiniteLossError, match=r"'média'.*NaN nos dados"):

@@ -1,19 +1,15 @@
-"""As conferências das bordas públicas, uma linha cada: dizem o que veio e o que se esperava. Só aqui.
-
-Uma conferência devolve ``None`` se o valor serve; se não, levanta ``TypeError`` (não é esse tipo de coisa) ou
-``ValueError`` (é, mas não este valor), em português e com o nome do argumento na frente. Nenhuma muda o que recebe.
-"""
+"""As conferências de tensores: a forma, o tipo, a faixa, e o que é uma imagem, uma classe ou um instante."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
-from numbers import Integral, Real
 from types import EllipsisType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from course_lib import text
+from course_lib.checks.values import number, require
 
 IMAGE_SHAPE = (1, 28, 28)
 
@@ -25,172 +21,6 @@ LEVEL_TOLERANCE = 0.01
 
 # Um eixo de um número exato, um eixo livre com o seu nome ("B"), ou quantos eixos houver (...).
 Axis = int | str | EllipsisType
-
-
-def require(condition: bool, message: str) -> None:
-    """Levanta ``ValueError(message)`` se a condição for falsa: para o que não tem conferência própria aqui.
-
-    Raises:
-        ValueError: a condição é falsa.
-    """
-    if not condition:
-        raise ValueError(message)
-
-
-# --- números ----------------------------------------------------------------------------------------------------------
-
-
-def _is_integer(value: Any) -> bool:
-    # Os inteiros do NumPy valem; True e False, que em Python são inteiros, não.
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def integer(
-    value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: bool = False
-) -> None:
-    """Um inteiro de ``low`` a ``high`` (sem ``high``, a partir de ``low``), múltiplo de ``multiple``.
-
-    Com ``optional``, ``None`` também serve: o argumento que falta.
-
-    Raises:
-        ValueError: não é um inteiro, ou está fora da faixa.
-    """
-    if optional and value is None:
-        return
-    top = math.inf if high is None else high
-    if not (_is_integer(value) and low <= value <= top and value % multiple == 0):
-        kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
-        span = f"≥ {low}" if high is None else f"de {low} a {high}"
-        raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
-
-
-def sizes(**values: Any) -> None:
-    """Cada argumento é um inteiro a partir de 1: ``sizes(width=width, n_blocks=n_blocks)``.
-
-    Raises:
-        ValueError: algum não é.
-    """
-    for name, value in values.items():
-        integer(value, name)
-
-
-def integers(
-    values: Any, name: str, *, low: int = 1, length: int | None = None, least: int = 1, multiple: int = 1
-) -> None:
-    """Uma sequência de inteiros a partir de ``low``: ``length`` deles ou, sem ele, pelo menos ``least``.
-
-    Raises:
-        ValueError: não é uma sequência assim.
-    """
-    listed = isinstance(values, Sequence) and not isinstance(values, str | bytes)
-    enough = listed and (len(values) >= least if length is None else len(values) == length)
-    if not (enough and all(_is_integer(value) and value >= low and value % multiple == 0 for value in values)):
-        kind = "inteiros" if multiple == 1 else f"múltiplos de {multiple}"
-        some = "uma sequência de" if least <= 1 else f"pelo menos {least}"
-        wanted = f"{some if length is None else length} {kind}"
-        raise ValueError(f"{name}: veio {tuple(values) if listed else repr(values)}; esperava {wanted} ≥ {low}")
-
-
-def number(
-    value: Any, name: str, interval: str = "(-inf, inf)", what: str = "um número", *, optional: bool = False
-) -> None:
-    """Um número no intervalo, que se escreve como na matemática: ``"[0, 1)"`` tem o 0 e não o 1.
-
-    A mensagem o chama de ``what``: um desvio, uma probabilidade, com a unidade quando ela se confunde. Com
-    ``optional``, ``None`` também serve.
-
-    Raises:
-        ValueError: não é um número, ou está fora do intervalo.
-    """
-    if optional and value is None:
-        return
-    low, high = (float(end) for end in interval[1:-1].split(","))
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    above = real and (value >= low if interval[0] == "[" else value > low)
-    if not (above and (value <= high if interval[-1] == "]" else value < high)):
-        least = "maior ou igual a" if interval[0] == "[" else "maior que"
-        most = "menor ou igual a" if interval[-1] == "]" else "menor que"
-        sides = [f"{least} {_comma(low)}"] * (low > -math.inf) + [f"{most} {_comma(high)}"] * (high < math.inf)
-        raise ValueError(f"{name}: veio {value!r}; esperava {what} {' e '.join(sides) or 'finito'}")
-
-
-def numbers(interval: str, **values: Any) -> None:
-    """Cada argumento é um número no intervalo (veja :func:`number`): ``numbers("[0, inf)", weight=weight)``.
-
-    Raises:
-        ValueError: algum não é.
-    """
-    for name, value in values.items():
-        number(value, name, interval)
-
-
-def span(low: Any, high: Any, names: str, most: float, *, strict: bool = False) -> None:
-    """Dois números com 0 < low ≤ high ≤ most e, com ``strict``, diferentes; ``names`` é o par: ``"low e high"``.
-
-    Raises:
-        ValueError: não são dois números, ou não estão nessa ordem.
-    """
-    real = all(isinstance(end, Real) and not isinstance(end, bool) for end in (low, high))
-    if not (real and 0 < low <= high <= most) or (strict and low == high):
-        order = f"0 < mínimo {'<' if strict else '≤'} máximo ≤ {_comma(most)}"
-        raise ValueError(f"{names}: vieram {low!r} e {high!r}; esperava {order}")
-
-
-def numbers_each(values: Any, name: str, interval: str, *, length: int) -> None:
-    """``length`` números, todos no intervalo (veja :func:`number`).
-
-    Raises:
-        ValueError: há outro número deles, ou algum não serve.
-    """
-    count(values, name, length, "números")
-    for value in values:
-        number(value, name, interval)
-
-
-def one_of(value: Any, name: str, options: Collection[Any]) -> None:
-    """Um valor da lista.
-
-    Raises:
-        ValueError: não está nela.
-    """
-    # Numa tupla, e não no próprio dicionário, um valor que não tem hash também é só um valor que não está.
-    if value not in tuple(options):
-        raise ValueError(f"{name}: veio {value!r}; as opções são {', '.join(map(repr, options))}")
-
-
-def count(values: Any, name: str, expected: int, what: str = "itens") -> None:
-    """Uma coleção de ``expected`` itens, que a mensagem chama de ``what``.
-
-    Raises:
-        ValueError: há outro número deles.
-    """
-    if len(values) != expected:
-        raise ValueError(f"{name}: veio {len(values)}; esperava {expected} {what}")
-
-
-def not_empty(values: Any, name: str) -> None:
-    """Uma coleção com pelo menos um item.
-
-    Raises:
-        ValueError: está vazia.
-    """
-    if len(values) == 0:
-        raise ValueError(f"{name}: não veio nada; esperava pelo menos um item")
-
-
-def permutation(values: Any, name: str, *, multiple: int = 1) -> None:
-    """Os números de 0 a n - 1, cada um uma vez, em qualquer ordem; n ≥ 1, múltiplo de ``multiple``.
-
-    Raises:
-        ValueError: falta algum, algum se repete, ou n é outro.
-    """
-    n = len(values)
-    if n == 0 or n % multiple or sorted(values) != list(range(n)):
-        kind = {1: "", 2: ", um número par deles"}.get(multiple, f", um múltiplo de {multiple} deles")
-        raise ValueError(f"{name}: veio {list(values)}; esperava cada número de 0 em diante, uma vez{kind}")
-
-
-# --- tensores ---------------------------------------------------------------------------------------------------------
 
 
 def dtype(x: Any, name: str, expected: torch.dtype) -> None:
@@ -239,16 +69,6 @@ def typed(x: Any, name: str, expected: torch.dtype, *axes: Axis) -> None:
     """
     dtype(x, name, expected)
     shape(x, name, *axes)
-
-
-def same(found: Any, expected: Any, name: str) -> None:
-    """Um valor igual ao esperado.
-
-    Raises:
-        ValueError: é outro.
-    """
-    if found != expected:
-        raise ValueError(f"{name}: veio {found}; esperava {expected}")
 
 
 def same_shape(names: str, *tensors: Tensor, axes: int | None = None) -> None:
@@ -300,14 +120,9 @@ def images(
     floating(x, name, "um tensor float32 em [-1, 1]")
     if tuple(x.shape[1:]) != shape:
         raise ValueError(f"{name}: veio um tensor de forma {tuple(x.shape)}; esperava {_readable(('B', *shape))}")
-    if in_range and x.numel():
-        low, high = _ends(x)
-        # NaN falha em qualquer comparação, então a mesma conta acha NaN, infinito e faixa errada.
-        if not (low >= -RANGE_LIMIT and high <= RANGE_LIMIT):
-            raise ValueError(
-                f"{name}: os valores vão de {low:.3g} a {high:.3g}; esperava números finitos em [-1, 1] "
-                "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
-            )
+    if in_range:
+        remedy = "(de [0, 1], use 2 * x - 1; de [0, 255], x / 127.5 - 1)"
+        _within(x, -RANGE_LIMIT, RANGE_LIMIT, name, f"números finitos em [-1, 1] {remedy}")
     if layer is not None:
         dtype_of(x, layer, name)
 
@@ -351,21 +166,23 @@ def index(index: Any, n: int, low: int, high: int, name: str) -> None:
     if not integral or index.dtype == torch.bool or index.shape != (n,):
         came = f"um tensor {index.dtype} de forma {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
         raise ValueError(f"{name}: veio {came}; esperava um tensor de inteiros de forma ({n},)")
-    if n and not (low <= (ends := _ends(index))[0] and ends[1] <= high):
-        raise ValueError(f"{name}: os valores vão de {ends[0]} a {ends[1]}; esperava inteiros de {low} a {high}")
+    _within(index, low, high, name, f"inteiros de {low} a {high}")
 
 
-def classes(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
+def classes(y: Any, n: int, n_classes: int | None, name: str = "y", *, optional: bool = False) -> None:
     """``n`` classes de 0 a ``n_classes`` - 1, num tensor (n,); numa rede sem classes (``None``), classe nenhuma.
+
+    Com ``optional``, a classe pode faltar: ``y`` é ``None``, ou tem o índice ``n_classes``, que diz "sem classe".
 
     Raises:
         ValueError: ``y`` falta, sobra, ou não é das classes.
     """
     if n_classes is None:
         require(y is None, f"{name}: veio uma classe, e esta rede não é condicional")
-        return
-    require(y is not None, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
-    index(y, n, 0, n_classes - 1, name)
+    elif y is not None:
+        index(y, n, 0, n_classes if optional else n_classes - 1, name)
+    else:
+        require(optional, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
 
 
 def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> None:
@@ -377,7 +194,7 @@ def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> None:
     """
     images(x, in_range=False)
     times(t, len(x))
-    classes_or_none(y, len(x), n_classes)
+    classes(y, len(x), n_classes, optional=True)
 
 
 def partly_known(x: Any, mask: Tensor) -> None:
@@ -389,18 +206,6 @@ def partly_known(x: Any, mask: Tensor) -> None:
     """
     images(x)
     require(mask.dtype == torch.bool, f"mask: veio {mask.dtype}; esperava booleanos")
-
-
-def classes_or_none(y: Any, n: int, n_classes: int | None, name: str = "y") -> None:
-    """Nada, ou ``n`` índices de 0 a ``n_classes``, de que o último diz "sem classe"; numa rede sem classes, só nada.
-
-    Raises:
-        ValueError: ``y`` sobra, ou não é das classes.
-    """
-    if n_classes is None:
-        classes(y, n, None, name)
-    elif y is not None:
-        index(y, n, 0, n_classes, name)
 
 
 def guidance(w: Any, y: Tensor | None, n_classes: int | None) -> None:
@@ -425,8 +230,7 @@ def times(t: Any, n: int, name: str = "t") -> None:
         raise TypeError(f"{name}: veio {_kind(t)}; esperava um tensor de forma ({n},), um instante por exemplo")
     if t.shape != (n,):
         raise ValueError(f"{name}: veio forma {tuple(t.shape)}; esperava ({n},), um instante por exemplo")
-    if n and not ((ends := _ends(t))[0] >= 0 and ends[1] <= 1):
-        raise ValueError(f"{name}: os valores vão de {ends[0]:.3g} a {ends[1]:.3g}; esperava números em [0, 1]")
+    _within(t, 0, 1, name, "números em [0, 1]")
 
 
 def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
@@ -441,10 +245,14 @@ def codes(z: Any, dim: int, layer: nn.Module, name: str = "z") -> None:
     dtype_of(z, layer, name)
 
 
-def _ends(x: Tensor) -> list[Any]:
-    """Menor e maior valor de ``x``, lidos de uma vez: numa GPU, cada leitura espera por ela."""
-    ends: list[Any] = torch.stack(x.detach().aminmax()).tolist()
-    return ends
+def _within(x: Tensor, low: float, high: float, name: str, expected: str) -> None:
+    if not x.numel():
+        return
+    # Lidos de uma vez: numa GPU, cada leitura espera por ela. NaN falha em qualquer comparação.
+    ends = torch.stack(x.detach().aminmax()).tolist()
+    if not (low <= ends[0] and ends[1] <= high):
+        least, most = (text.number(end, ".3g" if x.is_floating_point() else "d") for end in ends)
+        raise ValueError(f"{name}: os valores vão de {least} a {most}; esperava {expected}")
 
 
 def _kind(value: Any) -> str:
@@ -454,7 +262,3 @@ def _kind(value: Any) -> str:
 def _readable(axes: tuple[Axis, ...]) -> str:
     names = ["…" if axis is Ellipsis else str(axis) for axis in axes]
     return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
-
-
-def _comma(value: float) -> str:
-    return f"{value:g}".replace(".", ",")

@@ -1,0 +1,73 @@
+"""As conferências das bordas públicas, uma linha cada: dizem o que veio e o que se esperava. Só aqui.
+
+Uma conferência devolve ``None`` se o valor serve; se não, levanta ``TypeError`` (não é esse tipo de coisa) ou
+``ValueError`` (é, mas não este valor), em português e com o nome do argumento na frente. Nenhuma muda o que recebe.
+"""
+
+from course_lib.checks.tensors import (
+    IMAGE_SHAPE,
+    classes,
+    codes,
+    conditioned,
+    dtype,
+    dtype_of,
+    floating,
+    guidance,
+    images,
+    index,
+    levels,
+    partly_known,
+    same_shape,
+    shape,
+    sized_images,
+    times,
+    typed,
+)
+from course_lib.checks.values import (
+    count,
+    integer,
+    integers,
+    not_empty,
+    number,
+    numbers,
+    numbers_each,
+    one_of,
+    permutation,
+    require,
+    same,
+    sizes,
+    span,
+)
+
+__all__ = [
+    "IMAGE_SHAPE",
+    "classes",
+    "codes",
+    "conditioned",
+    "count",
+    "dtype",
+    "dtype_of",
+    "floating",
+    "guidance",
+    "images",
+    "index",
+    "integer",
+    "integers",
+    "levels",
+    "not_empty",
+    "number",
+    "numbers",
+    "numbers_each",
+    "one_of",
+    "partly_known",
+    "permutation",
+    "require",
+    "same",
+    "same_shape",
+    "shape",
+    "sized_images",
+    "sizes",
+    "span",
+    "times",
+    "typed",
+]
