@@ -85,9 +85,9 @@ def with_value(value: float) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("images", "labels", "error", "message"),
     [
-        (with_value(float("nan")), LABELS, ValueError, "images.*nan.*finitos"),
-        (with_value(float("inf")), LABELS, ValueError, "images.*inf.*finitos"),
-        (with_value(float("-inf")), LABELS, ValueError, "images.*-inf.*finitos"),
+        (with_value(float("nan")), LABELS, ValueError, "images.*NaN.*finitos"),
+        (with_value(float("inf")), LABELS, ValueError, "images.*∞.*finitos"),
+        (with_value(float("-inf")), LABELS, ValueError, "images.*-∞.*finitos"),
         (with_value(255.0), LABELS, ValueError, r"vão de 0 a 255; .*\[-1, 1\].*127.5"),
         (with_value(-1.01), LABELS, ValueError, "vão de -1.01 a 0"),
         (with_value(1.01), LABELS, ValueError, "vão de 0 a 1.01"),

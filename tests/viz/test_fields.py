@@ -53,7 +53,7 @@ def test_density_panels_put_x_on_the_horizontal_axis_and_share_the_scale():
         (lambda: viz.arrow_panels({"a": (torch.zeros(4, 3), torch.zeros(4, 3))}), r"pontos: .* esperava \(N, 2\)"),
         (
             lambda: viz.arrow_panels({"a": (torch.zeros(4, 2), torch.zeros(3, 2))}),
-            r"panels\['a'\], pontos e setas: vieram formas \(4, 2\) e \(3, 2\); esperava a mesma",
+            r"panels\['a'\], pontos e setas: vieram formas \(4, 2\), \(3, 2\); esperava a mesma",
         ),
         (lambda: viz.lattice_panels({}), "panels: não veio nada"),
         (
