@@ -31,7 +31,7 @@ class Case:
     """Os argumentos de uma chamada, já codificados para viajar.
 
     Attributes:
-        seed: de onde :attr:`Question.make_inputs` os refaz; nunca sai do corretor.
+        seed: de onde :meth:`~course_lib.exercises.question.Question.make_inputs` os refaz; nunca sai do corretor.
         message: o pedido de chamada, sem os bytes.
         blobs: os bytes dos arrays.
     """

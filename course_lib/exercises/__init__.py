@@ -1,4 +1,4 @@
-"""Exercícios: as questões, com as suas entradas e os seus juízes, e a conferência que o estudante faz no caderno."""
+"""Exercícios: as questões, cada uma com o sorteio, a resposta e os enganos, e a conferência que se faz no caderno."""
 
 from course_lib.exercises.verify import CheckFailed, Verifier, open_exercise
 

@@ -1,1 +1,1 @@
-"""Uma família por arquivo, um arquivo por capítulo: as redes, o objetivo e a amostragem."""
+"""As famílias: as redes, o objetivo e a amostragem. Cada arquivo diz o capítulo que o constrói; as maiores têm mais de um."""
