@@ -91,7 +91,7 @@ def dtype_of(x: Tensor, layer: nn.Module, name: str = "x") -> None:
     Raises:
         TypeError: o tipo é outro.
     """
-    expected = next(layer.parameters()).dtype
+    expected = next(layer.parameters(), x).dtype
     if x.dtype != expected and not torch.is_autocast_enabled(x.device.type):
         raise TypeError(f"{name}: veio {x.dtype}; os pesos da rede são {expected} (use {name}.to({expected}))")
 

@@ -1,1 +1,1 @@
-"""As famílias: as redes, o objetivo e a amostragem. Cada arquivo diz o capítulo que o constrói; as maiores têm mais de um."""
+"""As famílias: as redes, o objetivo e a amostragem. Cada arquivo diz o seu capítulo; as maiores têm mais de um."""

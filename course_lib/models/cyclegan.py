@@ -162,7 +162,7 @@ class ImagePool:
 
     def __init__(self, capacity: int = 50) -> None:
         checks.integer(capacity, "capacity", low=0)
-        self.capacity = capacity
+        self.capacity = int(capacity)  # um inteiro do NumPy não voltaria do checkpoint
         self.images: list[Tensor] = []
 
     @torch.no_grad()
@@ -211,7 +211,7 @@ class LinearDecay(LambdaLR):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, total_steps: int) -> None:
-        self.total_steps = total_steps
+        self.total_steps = int(total_steps)
         super().__init__(optimizer, self.factor)
 
     def factor(self, n: int) -> float:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.contracts import LabelledBatch, Terms
-from course_lib.models.layers import draw_classes, images_of, standard_normal
-from course_lib.models.unet import UNet, class_count, drop_labels, guided
+from course_lib.models.layers import class_count, draw_classes, images_of, standard_normal
+from course_lib.models.unet import UNet, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
 

@@ -216,7 +216,7 @@ class Flow(nn.Module):
         return self.layers.inverse(z)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x) em nats, (B,), de x (B, *shape); num fluxo de imagens, a cota inferior de :class:`~course_lib.models.image_flows.Dequantize`.
+        """log p(x) em nats, (B,), de x (B, *shape); num fluxo de imagens, uma cota inferior.
 
         Raises:
             TypeError, ValueError: como em :meth:`forward`.

@@ -14,6 +14,8 @@ from course_lib.contracts import LabelledBatch, Terms
 from course_lib.models.layers import (
     IMAGE_DIM,
     IMAGE_SHAPE,
+    class_count,
+    class_dim,
     draw_classes,
     fast_tanh,
     frozen,
@@ -38,8 +40,6 @@ class Generator(nn.Module):
     Referência:
         Goodfellow et al. (2014), *Generative adversarial nets*.
     """
-
-    n_classes = None  # não é condicional
 
     def __init__(self, latent_dim: int = 20, hidden_dim: int = 256) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class ConvGenerator(nn.Module):
         checks.integer(channels, "channels", low=2, multiple=2)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        self.stem = nn.Linear(latent_dim + (n_classes or 0), channels * 7 * 7, bias=False)
+        self.stem = nn.Linear(latent_dim + class_dim(n_classes), channels * 7 * 7, bias=False)
         self.net = nn.Sequential(
             nn.Unflatten(1, (channels, 7, 7)),
             nn.BatchNorm2d(channels),
@@ -170,7 +170,7 @@ class ConvDiscriminator(nn.Module):
         self.features = nn.Sequential(*layers, nn.Flatten())
         width = 4 * channels * 4 * 4
         self.logit = limit(nn.Linear(width, 1))
-        self.label = limit(nn.Embedding(n_classes, width)) if n_classes is not None else None
+        self.label = limit(nn.Embedding(class_dim(n_classes), width)) if class_dim(n_classes) else None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits (B,) de x (B, 1, 28, 28) ser real e, se o discriminador é condicional, da classe y (B,).
@@ -326,7 +326,7 @@ class GANStep:
         """
         x = images_of(batch)
         n = len(x)
-        y = (batch.labels,) if self.gen.n_classes is not None else ()
+        y = (batch.labels,) if class_count(self.gen) is not None else ()
         z = torch.randn(n, self.gen.latent_dim, device=x.device, dtype=x.dtype)
         fake = self.gen(z, *y)
 

@@ -146,7 +146,7 @@ class Squeeze(Bijection):
 
     @staticmethod
     def _fold(x: Tensor) -> Tensor:
-        checks.integers(x.shape[2:], "altura e largura de x", length=2, multiple=2)
+        checks.integers(x.shape[2:], "altura e largura de x", length=2, low=2, multiple=2)
         return F.pixel_unshuffle(x, 2)
 
 
@@ -185,7 +185,7 @@ class FactorOut(Bijection):
 
     @staticmethod
     def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-        checks.integer(x.shape[1], "canais de x", multiple=2)
+        checks.integer(x.shape[1], "canais de x", low=2, multiple=2)
         done, rest = x.chunk(2, dim=1)
         return done, rest
 

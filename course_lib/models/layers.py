@@ -132,6 +132,21 @@ def draw_classes(n: int, n_classes: int | None, like: nn.Module) -> Tensor | Non
     return None if n_classes is None else torch.randint(n_classes, (n,), device=next(like.parameters()).device)
 
 
+def class_count(network: nn.Module) -> int | None:
+    """Quantas classes a rede distingue; ``None`` se ela não olha a classe, nem tem ``n_classes``."""
+    return getattr(network, "n_classes", None)
+
+
+def class_dim(n_classes: int | None) -> int:
+    """Quantas coordenadas a classe acrescenta, em *one-hot*: ``n_classes``, ou nenhuma numa rede sem classes.
+
+    Raises:
+        ValueError: ``n_classes`` não é ``None`` nem um inteiro maior que zero.
+    """
+    checks.integer(n_classes, "n_classes", optional=True)
+    return n_classes or 0
+
+
 def with_class(value: Tensor, y: Tensor | None, n_classes: int | None) -> Tensor:
     """Acrescenta a value (B, D) as classes y (B,), em *one-hot*: (B, D + n_classes); sem classes, devolve ``value``.
 
@@ -162,7 +177,7 @@ def full_precision(network: nn.Module, *inputs: Tensor) -> Tensor:
     uma soma de 784 logaritmos, que erraria por nats inteiros. É o cuidado de quem entrega o resultado da rede a uma
     conta; as redes não precisam saber dele.
     """
-    return network(*inputs).to(next(network.parameters()).dtype)
+    return network(*inputs).to(next(network.parameters(), inputs[0]).dtype)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import LabelledBatch
-from course_lib.models.layers import start_at_zero
+from course_lib.models.layers import class_count, class_dim, start_at_zero
 
 # O seno mais rápido do código do tempo dá uma volta a cada 2π / 1000 do intervalo [0, 1].
 TIME_SCALE = 1_000.0
@@ -124,13 +123,12 @@ class UNet(nn.Module):
     def __init__(self, channels: Sequence[int] = (48, 96), *, n_classes: int | None = 10) -> None:
         super().__init__()
         checks.integers(channels, "channels", low=GROUPS, length=2, multiple=GROUPS)
-        checks.integer(n_classes, "n_classes", optional=True)
         wide, deep = channels
         self.n_classes = n_classes
         self.time_dim = wide
         context_dim = 2 * wide
         self.time = nn.Sequential(nn.Linear(wide, context_dim), nn.SiLU(), nn.Linear(context_dim, context_dim))
-        self.label = None if n_classes is None else nn.Embedding(no_class(n_classes) + 1, context_dim)
+        self.label = nn.Embedding(no_class(class_dim(n_classes)) + 1, context_dim) if class_dim(n_classes) else None
         self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, wide, 3, padding=1))
         self.down_wide = ResidualBlock(wide, wide, context_dim)
         self.downsample = nn.Conv2d(wide, deep, 3, stride=2, padding=1)
@@ -174,22 +172,6 @@ class UNet(nn.Module):
 
 
 # --- a classe: com, sem, e mais longe de "sem" ------------------------------------------------------------------------
-
-
-@runtime_checkable
-class HasClasses(Protocol):
-    """Rede ``network(x, t, y)`` que diz quantas classes distingue.
-
-    Attributes:
-        n_classes: y (B,) vai de 0 a ``n_classes`` - 1, ou é :func:`no_class`; com ``None``, y é sempre ``None``.
-    """
-
-    n_classes: int | None
-
-
-def class_count(network: nn.Module) -> int | None:
-    """Quantas classes a rede distingue; ``None`` se ela não olha a classe."""
-    return network.n_classes if isinstance(network, HasClasses) else None
 
 
 def no_class(n_classes: int) -> int:

@@ -15,6 +15,7 @@ from course_lib.contracts import Batch, Terms
 from course_lib.models.layers import (
     IMAGE_DIM,
     IMAGE_SHAPE,
+    class_dim,
     draw_classes,
     fast_tanh,
     full_precision,
@@ -57,15 +58,13 @@ class VAE(nn.Module):
         self, latent_dim: int = 20, hidden_dims: Sequence[int] = (400,), *, n_classes: int | None = None
     ) -> None:
         super().__init__()
-        checks.integer(n_classes, "n_classes", optional=True)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
-        class_dim = n_classes or 0
         # As duas saídas, mu e logvar, são duas fatias de uma só camada: um produto de matrizes em vez de dois.
-        *widths, n_out = widths_between(IMAGE_DIM + class_dim, hidden_dims, 2 * latent_dim, least=1)
+        *widths, n_out = widths_between(IMAGE_DIM + class_dim(n_classes), hidden_dims, 2 * latent_dim, least=1)
         self.encoder = nn.Sequential(mlp(widths), nn.ReLU())
         self.posterior = mlp((widths[-1], n_out))
-        self.decoder = mlp((latent_dim + class_dim, *reversed(hidden_dims), IMAGE_DIM))
+        self.decoder = mlp((latent_dim + class_dim(n_classes), *reversed(hidden_dims), IMAGE_DIM))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Parâmetros de q(z|x), ou de q(z|x, y) no VAE condicional.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.metrics import SampleReport
-from course_lib.studies.store import StudyError, load_study, study_command
+from course_lib.studies.store import StudyError, load_study, study_command, study_path
 
 # As duas linhas que não são de um modelo do curso.
 FLOOR = "reais de treino (o piso)"
@@ -52,6 +52,6 @@ def load_sample_rows(path: Path | None = None) -> list[SampleRow]:
     try:
         rows = [SampleRow.from_run(run) for run in study.runs]
     except (KeyError, TypeError) as error:
-        command = study_command("samples")
-        raise StudyError(f"{path or 'samples'}: o estudo está estragado; apague-o e rode {command}") from error
+        where, command = path or study_path("samples"), study_command("samples")
+        raise StudyError(f"{where}: o estudo está estragado; apague-o e rode {command}") from error
     return sorted(rows, key=lambda row: row.report.frechet)

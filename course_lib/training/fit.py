@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def fit(
         try:
             for epoch in range(len(history), epochs):
                 with runtime.isolated_seed(runtime.derive_seed(seed, NOISE, epoch)):
-                    terms, seconds = _run_epoch(step, batches, epoch, callbacks, bar)
+                    terms, seconds = _run_epoch(step, parts, batches, epoch, callbacks, bar)
                 check_weights(parts, epoch)
                 history.epochs.append(terms)
                 history.seconds.append(seconds)
@@ -92,7 +92,12 @@ def fit(
 
 
 def _run_epoch(
-    step: Step, batches: BatchSource | Iterable[Any], epoch: int, callbacks: Sequence[Any], bar: tqdm[Any]
+    step: Step,
+    parts: Mapping[str, Any],
+    batches: BatchSource | Iterable[Any],
+    epoch: int,
+    callbacks: Sequence[Any],
+    bar: tqdm[Any],
 ) -> tuple[dict[str, float], float]:
     """Uma época: a média de cada termo, e os segundos que levou."""
     if hasattr(batches, "set_epoch"):
@@ -101,15 +106,20 @@ def _run_epoch(
     start = time.perf_counter()
     means, index = TermMeans(), 0
     for index, batch in enumerate(batches, start=1):
-        means.add(step(batch), _batch_length(batch))
+        try:
+            terms = step(batch)
+        except ValueError:
+            # Uma rede recusou o que outra fez: se os pesos deixaram de ser finitos, é isso o que se tem a dizer.
+            check_weights(parts, epoch)
+            raise
+        means.add(terms, _batch_length(batch))
         for call in on_step:
             call()
         bar.update()
         if index % CHECK_EVERY == 0:
             _look(means, epoch, index, bar)
     checks.require(index > 0, "batches: não veio nenhum lote; esperava pelo menos um por época")
-    terms = _look(means, epoch, index, bar)
-    return terms, time.perf_counter() - start
+    return _look(means, epoch, index, bar), time.perf_counter() - start
 
 
 def _look(means: TermMeans, epoch: int, index: int, bar: tqdm[Any]) -> dict[str, float]:

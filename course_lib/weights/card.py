@@ -86,7 +86,7 @@ class Card:
             format=FORMAT,
             model=trained.recipe.name,
             profile=profile,
-            seed=seed,
+            seed=int(seed),
             config=full_config(trained.recipe, profile),
             dataset=DatasetCard(dataset.name, len(dataset), list(dataset.shape), dataset.sha256()),
             parameters={

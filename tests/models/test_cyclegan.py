@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -489,3 +490,12 @@ def test_generators_overfit_one_batch(pair):
     terms = [step(pair) for _ in range(40)]
     for name in ("cycle_x", "cycle_y", "identity_x", "identity_y"):
         assert terms[-1][name] < 0.5 * terms[0][name], name
+
+
+def test_sizes_from_numpy_come_back_from_a_checkpoint(tmp_path):
+    """``torch.load`` com ``weights_only`` recusa um inteiro do NumPy: o estado precisa guardar o do Python."""
+    pool = ImagePool(np.int64(5))
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    for part in (pool, LinearDecay(optimizer, np.int64(10))):
+        torch.save(part.state_dict(), tmp_path / "estado.pt")
+        part.load_state_dict(torch.load(tmp_path / "estado.pt", weights_only=True))

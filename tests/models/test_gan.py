@@ -361,3 +361,10 @@ def test_conditional_step_asks_for_the_classes_of_the_batch(batch):
     assert torch.equal(asked[0], batch.labels)
     assert torch.equal(asked[1], batch.labels.repeat(2))
     assert torch.equal(asked[2], batch.labels)
+
+
+@pytest.mark.parametrize("network", [ConvGenerator, ConvDiscriminator])
+@pytest.mark.parametrize("n_classes", [0, -1, 2.5])
+def test_the_number_of_classes_is_checked(network, n_classes):
+    with pytest.raises(ValueError, match=r"n_classes: veio .*; esperava um inteiro ≥ 1"):
+        network(n_classes=n_classes)

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.data import Batch
+from course_lib.models.layers import class_count
 from course_lib.models.unet import (
     ResidualBlock,
     SelfAttention,
     UNet,
-    class_count,
     drop_labels,
     guided,
     no_class,

@@ -13,6 +13,7 @@ from torch import nn
 from course_lib import runtime
 from course_lib.data import Batch, ImageDataset
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
+from course_lib.models.gan import Discriminator, GANStep, Generator
 from course_lib.models.vae import VAE, gaussian_objective
 from course_lib.training import NonFiniteLossError, ObjectiveStep, fit
 from course_lib.training.fit import CHECK_EVERY, NOISE
@@ -280,6 +281,17 @@ def test_a_non_finite_term_does_not_wait_for_the_end_of_a_long_epoch(digits):
     with pytest.raises(NonFiniteLossError, match=f"época 1, até o passo {CHECK_EVERY}"):
         quiet_fit(poisoned, digits.batches(1), epochs=1)
     assert step.calls == CHECK_EVERY < len(digits)
+
+
+def test_a_network_that_refuses_what_another_made_does_not_hide_the_divergence(digits):
+    """O gerador divergiu, e é o discriminador quem reclama dos pixels: o que se diz é que os pesos divergiram."""
+    torch.manual_seed(0)
+    gen, disc = Generator(hidden_dim=16), Discriminator(hidden_dim=16)
+    with torch.no_grad():
+        gen.net[0].weight[3, 2] = float("nan")
+    optimizers = (torch.optim.SGD(network.parameters(), lr=1e-3) for network in (gen, disc))
+    with pytest.raises(NonFiniteLossError, match=r"os pesos net\.0\.weight de step\.gen .*época 1"):
+        quiet_fit(GANStep(gen, disc, *optimizers), [Batch(digits.images, digits.labels)])
 
 
 def test_nan_in_a_batch_is_caught(digits):
