@@ -25,13 +25,14 @@ valores são ``a``, ``b``, ``c``… As origens:
 - ``exemplo: expressão``: uma conta feita à mão no texto, que a expressão refaz.
 - ``fonte CHAVE``: um número publicado, de uma entrada de ``referencias.bib``.
 - ``fato: razão``: o que não vem de execução nem de artigo (uma norma, uma data, o tamanho do MNIST).
+- ``-``: o número não precisa de origem (um ano, um inteiro de contar nos dedos, um que só localiza).
 
 ``repete = true`` é de um trecho que aparece mais de uma vez (``\\beta_1 = 0{,}9``).
 
 ``com`` traz valores de que o trecho fala sem os escrever; as letras seguem as de ``origem``. ``afirma`` é uma
 expressão que precisa ser verdadeira; o trecho que compara ("cai", "maior", "vezes") é obrigado a ter uma. ``margem``
-(``"3 %"`` ou ``"0,2"``) é quanto a origem pode se afastar do que está escrito, além do arredondamento: o que se
-espera de outra máquina.
+(``"3 %"`` ou ``"0,2"``) é quanto o que uma célula imprime pode mudar de uma máquina para outra: só vale para um livro
+que se acabou de construir (``--livro``); com as saídas gravadas, só se perdoa o arredondamento.
 
 O que as células de um capítulo imprimem está gravado ao lado, em ``.json``, com o resumo do código que o imprimiu:
 assim a conferência não espera o livro. ``--livro`` confere o livro que acabou de ser construído em ``_build``, no
@@ -59,7 +60,10 @@ ROOT = Path(__file__).resolve().parents[1]
 LEDGER = Path("book/numeros")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TYPES = ("saida", "cartao", "estudo", "conta", "codigo", "exemplo", "fonte", "fato")
-DEFAULT_MARGIN = "0"
+NO_MARGIN = "0"
+# As origens que mudam de uma máquina para outra.
+VARIES = ("saida", "conta")
+NONE = "-"
 
 # Um número como o texto o escreve, depois de plain(): 1.234,5 ou 0,25 ou 12, com sinal só se colado.
 WORDS = {
@@ -109,12 +113,21 @@ class Token:
 
 @dataclass
 class Document:
-    """Um caderno ou uma página, com o texto que se lê e as células que o acompanham."""
+    """Um caderno ou uma página, com o texto que se lê e as células que o acompanham.
+
+    Attributes:
+        name: caminho a partir da raiz, sem a extensão.
+        text: o que se lê, já passado por :func:`plain`.
+        cells: o código de cada célula.
+        outputs: o que cada uma imprime.
+        fresh: se as saídas são de uma execução desta máquina, e não as gravadas.
+    """
 
     name: str
     text: str
     cells: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
 
     @property
     def literals(self) -> set[float]:
@@ -155,7 +168,7 @@ def plain(markdown: str) -> str:
     # Uma lista de referências tem volumes e páginas; quem as confere é referencias.bib.
     text = re.sub(r"(?ms)^#+ Referências$.*?(?=^# |\Z)", " ", text)
     # 28×28 e 784-400-20 são formas.
-    text = re.sub(r"\b\d+(?:\s*[×-]\s*\d+)+\b(?!,)", " ", text)
+    text = re.sub(r"\b\d+(?:\s*[×-]\s*\d+)+\b(?!,\d)", " ", text)
     text = re.sub(r"https?://\S+|doi:\S+|arXiv:\S+", " ", text)
     text = re.sub(r"<[^>\n]+>", " ", text)
     text = (
@@ -294,11 +307,19 @@ def bibliography(root: Path) -> set[str]:
     return set(re.findall(r"(?m)^@\w+\{([^,\s]+),", (root / "chapters/referencias.bib").read_text(encoding="utf-8")))
 
 
+def kind_of(origin: str) -> str:
+    """``saida``, ``cartao``, …"""
+    return origin.partition(":")[0].strip().partition(" ")[0]
+
+
+def origin_target(origin: str) -> str:
+    """A célula, o modelo, o estudo ou a chave que a origem nomeia."""
+    return origin.partition(":")[0].strip().partition(" ")[2].strip()
+
+
 def value_of(origin: str, document: Document, root: Path, known: Mapping[str, float]) -> float | None:
     """O valor de uma origem; ``None`` se ela só pode ser citada."""
-    head, _, rest = origin.partition(":")
-    kind, _, target = head.strip().partition(" ")
-    target, rest = target.strip(), rest.strip()
+    kind, target, rest = kind_of(origin), origin_target(origin), origin.partition(":")[2].strip()
     if kind not in TYPES:
         raise LedgerError(f"{kind!r} não é uma origem; são {', '.join(TYPES)}")
     match kind:
@@ -334,7 +355,7 @@ class Claim:
     origins: tuple[str, ...]
     others: tuple[str, ...] = ()
     asserts: str = ""
-    margin: str = DEFAULT_MARGIN
+    margin: str = NO_MARGIN
     repeats: bool = False
 
 
@@ -360,7 +381,7 @@ def read_claim(entry: Mapping[str, Any], file: str) -> Claim:
         plain(entry["texto"]),
         *as_tuple,
         entry.get("afirma", ""),
-        entry.get("margem", DEFAULT_MARGIN),
+        entry.get("margem", NO_MARGIN),
         entry.get("repete", False),
     )
 
@@ -373,6 +394,22 @@ def allowed_gap(token: Token, margin: str) -> float:
     return rounding * (1 + 1e-6) + (abs(token.value) * extra / 100 if percent else extra)
 
 
+def is_percent(token: Token, text: str) -> bool:
+    """Se o número é seguido de um por cento: o que se escreve 12 % é impresso e guardado também como 0,12."""
+    return bool(re.match(r"\s*%", text[token.end :]))
+
+
+def is_literal(token: Token, source: str) -> bool:
+    """Se o número está escrito no código."""
+    return bool({abs(token.value), round(abs(token.value) / 100, 9)} & literals(source))
+
+
+def agrees(token: Token, value: float, text: str, margin: str) -> bool:
+    """Se o que está escrito é o valor da origem: arredondado e, com uma margem, quase."""
+    scales = (1, 100) if is_percent(token, text) else (1,)
+    return any(abs(value * scale - token.value) <= allowed_gap(token, margin) for scale in scales)
+
+
 def check_claim(claim: Claim, document: Document, root: Path) -> Iterator[str]:
     """O que está errado num trecho que o texto contém."""
     found = tokens(claim.text)
@@ -382,25 +419,21 @@ def check_claim(claim: Claim, document: Document, root: Path) -> Iterator[str]:
     known: dict[str, float] = {letter: token.value for letter, token in zip(LETTERS, found, strict=False)}
     for index, origin in enumerate((*claim.origins, *claim.others)):
         token = found[index] if index < len(found) else None
+        if origin == NONE:
+            if token is None or needs_origin(token, claim.text, document.literals | CONSTANTS):
+                yield f"{token.text if token else origin} precisa de origem"
+            continue
         try:
             value = value_of(origin, document, root, known)
         except LedgerError as error:
             yield str(error)
             continue
-        if (
-            origin.startswith("codigo")
-            and token
-            and abs(token.value) not in literals(document.cells[origin.split()[1]])
-        ):
-            yield f"{token.text} não está escrito na célula {origin.split()[1]}"
+        if token and kind_of(origin) == "codigo" and not is_literal(token, document.cells[origin_target(origin)]):
+            yield f"{token.text} não está escrito na célula {origin_target(origin)}"
         if value is None:
             continue
-        # O que se escreve em por cento é guardado como fração.
-        percent = token is not None and re.match(r"\s*%", claim.text[token.end :]) and not origin.startswith("saida")
-        if token and all(
-            abs(value * scale - token.value) > allowed_gap(token, claim.margin)
-            for scale in ((1, 100) if percent else (1,))
-        ):
+        margin = claim.margin if document.fresh and kind_of(origin) in VARIES else NO_MARGIN
+        if token and not agrees(token, value, claim.text, margin):
             yield f"está escrito {token.text}, e {origin} dá {value:.6g}"
         known[LETTERS[index]] = value
     if claim.asserts:
@@ -442,7 +475,7 @@ def check_document(path: Path, root: Path, outputs: Mapping[str, str] | None = N
     document = read_document(path, root)
     ledger = root / LEDGER / f"{document.name}.toml"
     if outputs is not None:
-        document.outputs = dict(outputs)
+        document.outputs, document.fresh = dict(outputs), True
     faults = [Fault(document.name, "saídas gravadas", why) for why in stale_record(document, root)]
     covered: set[int] = set()
     tied = 0
@@ -455,7 +488,7 @@ def check_document(path: Path, root: Path, outputs: Mapping[str, str] | None = N
             covered.update(range(place, place + len(claim.text)))
         wrong = list(check_claim(claim, document, root))
         faults += [Fault(document.name, claim.text, why) for why in wrong]
-        tied += len(claim.origins)
+        tied += sum(origin != NONE for origin in claim.origins)
     choices = document.literals | CONSTANTS
     for token in tokens(document.text):
         if token.start not in covered and needs_origin(token, document.text, choices):
@@ -494,10 +527,10 @@ def record_outputs(root: Path, path: Path, outputs: Mapping[str, str]) -> None:
     document = read_document(path, root)
     claims = read_claims(root / LEDGER / f"{document.name}.toml")
     cited = {
-        origin.partition(":")[0].split()[1]
+        origin_target(origin)
         for claim in claims
         for origin in (*claim.origins, *claim.others)
-        if origin.startswith("saida ")
+        if kind_of(origin) == "saida"
     }
     record = {"codigo": code_hash(document), "saidas": {key: outputs[key] for key in sorted(cited) if key in outputs}}
     target = root / LEDGER / f"{document.name}.json"
