@@ -15,7 +15,7 @@ export CURSO_CACHE := $(abspath $(CURSO_CACHE))
 endif
 
 .DEFAULT_GOAL := ajuda
-.PHONY: ajuda livro testes ver fotos exercicios bench requisitos limpar
+.PHONY: ajuda livro testes numeros ver fotos exercicios bench requisitos limpar
 
 ajuda: ## mostra esta lista
 	@echo "Uso: make ALVO"
@@ -37,6 +37,9 @@ testes: $(READY) ## prepara o ambiente e confere tudo o que a integração cont�
 	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
+
+numeros: $(READY) ## confere de onde vem cada número do texto
+	@$(BIN)/python book/ledger.py
 
 ver: ## mostra no navegador o livro já construído
 	@test -f _build/html/index.html || { echo "Ainda não há livro: rode make livro."; exit 1; }

@@ -21,9 +21,12 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from course_lib.text import number
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from book import ledger  # noqa: E402
+from course_lib.text import number  # noqa: E402
+
 # Os pacotes cujas versões mudam o que um capítulo mostra.
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "umap-learn", "ipywidgets")
 LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
@@ -109,7 +112,9 @@ def compute_signature(root: Path, environ: Mapping[str, str]) -> Signature:
         **{package: installed(package) for package in PACKAGES},
     }
     library = root / "course_lib"
-    look = [*files_in(root / "book"), root / "_config.yml", root / "_toc.yml"]
+    # A conta dos números não muda página nenhuma.
+    pages = [path for path in files_in(root / "book") if "numeros" not in path.parts]
+    look = [*pages, root / "_config.yml", root / "_toc.yml"]
     return Signature(
         library=hash_files(root, files_in(library, LIBRARY_SUFFIXES)),
         environment=json.dumps(environment, sort_keys=True),
@@ -244,6 +249,23 @@ def explain_failure(log: Path, report: Report) -> None:
         print(f"  O registro completo está em {log}")
 
 
+def compare_numbers(root: Path, signature: Signature, target: Path) -> str:
+    """Confere os números do texto com os que esta construção imprimiu, e grava em ``target`` o que não confere.
+
+    Só o perfil ``padrao`` com o MNIST refaz os números de que o texto fala. Um que não confere não reprova o livro:
+    outra máquina, ou outra versão do PyTorch, pode levar um treino a outro lugar, e quem lê precisa saber.
+    """
+    if json.loads(signature.environment)["perfil"] != "padrao" or not signature.data.startswith("MNIST"):
+        return "\nNúmeros do texto: são os do perfil padrao com o MNIST; os desta construção são outros."
+    results = ledger.check_book(root)
+    target.write_text(ledger.report(results) + "\n", encoding="utf-8")
+    tied = sum(count for count, _ in results.values())
+    wrong = sum(len(faults) for _, faults in results.values())
+    if wrong:
+        return f"\nNúmeros do texto: {tied} conferidos; {wrong} não saíram aqui como estão escritos. Veja {target}"
+    return f"\nNúmeros do texto: {tied} conferidos com os que esta construção imprimiu."
+
+
 def build_book(root: Path) -> int:
     """Constrói o livro de ``root`` e devolve o código de saída."""
     start = time.monotonic()
@@ -262,6 +284,7 @@ def build_book(root: Path) -> int:
         return report.status
     # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram.
     write_signature(kept, compute_signature(root, environ))
+    print(compare_numbers(root, signature, build / "numeros.txt"))
     page = (build / "html" / "index.html").as_uri()
     seconds = number(time.monotonic() - start, ".0f")
     print(f"\n✔ Livro pronto em {seconds} s, sem avisos ({report.executed} capítulo(s) executado(s)). Abra:\n  {page}")

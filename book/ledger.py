@@ -204,8 +204,8 @@ def literals(source: str) -> frozenset[float]:
 
 def documents(root: Path) -> list[Path]:
     """Tudo o que uma pessoa lê e pode ter números: capítulos, páginas, gabaritos e o README."""
-    found = [*root.glob("chapters/*.ipynb"), *root.glob("chapters/*.md"), *root.glob("solutions/*.ipynb")]
-    return [root / "README.md", *sorted(found)]
+    patterns = ("README.md", "chapters/*.ipynb", "chapters/*.md", "solutions/*.ipynb")
+    return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
 def read_document(path: Path, root: Path) -> Document:
@@ -522,6 +522,16 @@ def built_outputs(root: Path, path: Path) -> dict[str, str]:
     return {key: text for key, text in texts.items() if text}
 
 
+def check_book(root: Path) -> dict[str, tuple[int, list[Fault]]]:
+    """Confere todos os documentos, os capítulos com o que imprimiram no livro construído em ``root``."""
+    return check(root, documents(root), lambda path: built_outputs(root, path) if is_chapter(path) else None)
+
+
+def is_chapter(path: Path) -> bool:
+    """Se o documento é um caderno que o livro executa."""
+    return path.suffix == ".ipynb" and path.parent.name == "chapters"
+
+
 def record_outputs(root: Path, path: Path, outputs: Mapping[str, str]) -> None:
     """Grava as saídas que a conta cita, com o resumo do código que as imprimiu."""
     document = read_document(path, root)
@@ -568,15 +578,10 @@ def main() -> int:
     options = parser.parse_args()
     paths = [path.resolve() for path in options.documento] or documents(ROOT)
 
-    def read(path: Path) -> dict[str, str] | None:
-        chapter = path.suffix == ".ipynb" and path.parent.name == "chapters"
-        return built_outputs(ROOT, path) if options.livro and chapter else None
-
     if options.gravar:
-        for path in paths:
-            if path.suffix == ".ipynb" and path.parent.name == "chapters":
-                record_outputs(ROOT, path, built_outputs(ROOT, path))
-    results = check(ROOT, paths, read)
+        for path in filter(is_chapter, paths):
+            record_outputs(ROOT, path, built_outputs(ROOT, path))
+    results = check(ROOT, paths, lambda path: built_outputs(ROOT, path) if options.livro and is_chapter(path) else None)
     print(report(results))
     return int(any(faults for _, faults in results.values()))
 

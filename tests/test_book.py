@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import replace
@@ -16,7 +17,7 @@ from jupyter_cache import get_cache
 from page_checks import dead_widgets, english_interface, external_resources, images_without_alt
 
 import course_lib
-from book import build
+from book import build, ledger
 from book.course_book import bibliography, boxes, search
 from book.course_book.interface import read_repository
 
@@ -121,6 +122,27 @@ def test_relative_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
     environ = build.kernel_environment(tmp_path, {"CURSO_DADOS": "../dados", "CURSO_CACHE": ""})
     assert Path(environ["CURSO_DADOS"]).is_absolute()
     assert environ["CURSO_CACHE"] == ""
+
+
+@pytest.mark.parametrize(
+    ("perfil", "data", "wrong", "said"),
+    [
+        ("rapido", "MNIST [1]", 0, "os desta construção são outros"),
+        ("padrao", "sem MNIST no disco", 0, "os desta construção são outros"),
+        ("padrao", "MNIST [1]", 0, "7 conferidos com os que esta construção imprimiu"),
+        ("padrao", "MNIST [1]", 1, "7 conferidos; 1 não saíram aqui como estão escritos"),
+    ],
+)
+def test_the_build_compares_the_numbers_of_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, perfil: str, data: str, wrong: int, said: str
+) -> None:
+    faults = [ledger.Fault("chapters/x", "3,5", "3,5 não tem origem")] * wrong
+    monkeypatch.setattr(ledger, "check_book", lambda root: {"chapters/x.ipynb": (7, faults)})
+    signature = build.Signature("", json.dumps({"perfil": perfil}), data, "")
+    target = tmp_path / "numeros.txt"
+    assert said in build.compare_numbers(tmp_path, signature, target)
+    assert target.is_file() == ("conferidos" in said)
+    assert not wrong or "3,5 não tem origem" in target.read_text(encoding="utf-8")
 
 
 # --- As peças da extensão ---------------------------------------------------------------------------
