@@ -165,7 +165,7 @@ def test_examining_in_pieces_changes_nothing(judge, digits, monkeypatch):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-# --- quanto a distância treme ------------------------------------------------------------------------------------------
+# --- quanto a distância treme -----------------------------------------------------------------------------------------
 
 
 def test_the_spread_is_that_of_new_draws():
@@ -235,7 +235,7 @@ def test_a_report_differs_from_the_floor_when_it_is_not_real(judge, halves):
 
 
 def test_too_few_images(judge, digits, halves):
-    with pytest.raises(ValueError, match="images: vieram 16 imagens; .* mais de 16"):
+    with pytest.raises(ValueError, match=r"images: vieram 16 imagens; .* mais de 16"):
         judge.compare("poucas", digits[:16])
     with pytest.raises(ValueError, match="reference: vieram 16 imagens"):
         metrics.Judge(judge.network, "abc", halves[0].take(16))
@@ -255,7 +255,7 @@ def test_too_few_images(judge, digits, halves):
 
 def test_images_in_file_order(judge):
     digits = load_embedded_digits("train")
-    with pytest.raises(ValueError, match=r"reference: são as primeiras 400 imagens na ordem do arquivo.*take\(n, seed=0"):
+    with pytest.raises(ValueError, match=r"reference: são as primeiras 400 imagens na ordem do.*take\(n, seed=0"):
         metrics.Judge(judge.network, "abc", digits.take(400))
     with pytest.raises(ValueError, match="images: são as primeiras 300"):
         judge.compare("reais", digits.take(300))

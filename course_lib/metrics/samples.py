@@ -397,7 +397,9 @@ def frechet_spread(features: Tensor, reference: Tensor, *, groups: int = GROUPS,
 
     :math:`d_{-g}` é a distância sem o g-ésimo dos G grupos em que as imagens foram repartidas ao acaso.
 
-    SPREAD_WHY
+    Foi escolhido contra sorteios de verdade. Na GAN do curso, com 200 conjuntos de 500 amostras o desvio é 1,00 e o
+    jackknife de um só dá 0,97; com 50 de 2.000, 0,52 e 0,52. O método delta dá um décimo a menos (0,92 e 0,47), e o
+    bootstrap custa o mesmo e treme mais.
 
     Args:
         features: (N, K), do conjunto julgado.
