@@ -1,139 +1,297 @@
 """``python -m benchmarks.samples``: as amostras de cada família e as da GAN do documento, diante do juiz.
 
-Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam e as dos modelos cujos pesos mudaram.
-O resultado é o estudo ``course_lib/studies/samples.json``, que os capítulos 04 e 10 mostram em tabela.
+Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam, as dos modelos cujos pesos mudaram e
+as que ainda não têm o desvio da distância. ``--so NOME`` faz uma família só, e ``--so documento`` a GAN do documento. O
+que sai do cartão (rótulos, parâmetros, imagens vistas) é refeito sempre.
+
+De quem foi treinado com rótulos, mede também os mesmos pesos sem dizer o rótulo de cada imagem, com tão poucas amostras
+quanto o cartão: é o que o rótulo vale para eles.
+
+O que treina em minutos é treinado também com outras sementes: o desvio da distância é o de sortear outras amostras, e
+o de treinar de novo só assim se vê. O resultado é o estudo ``course_lib/studies/samples.json``, que os capítulos 04 e
+10 mostram em tabela.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from benchmarks.families import FAMILIES
 from benchmarks.measure import machine
 from course_lib import console, metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
-from course_lib.recipes import RECIPES, get_recipe
+from course_lib.models.layers import class_count
+from course_lib.recipes import RECIPES, get_recipe, networks, train
 from course_lib.studies import (
     DOCUMENT,
     FLOOR,
     SampleRow,
     Study,
+    load_sample_floor,
     load_sample_rows,
+    load_study,
     save_study,
     study_command,
     study_path,
 )
 from course_lib.text import number
 from course_lib.training import fit
-from course_lib.weights import SHIPPED, draw, load_judge, load_shipped
+from course_lib.weights import SHIPPED, Card, draw, load_judge, load_shipped
 
 SEED = 0
 DOCUMENT_EPOCHS = 40
 DOCUMENT_BATCH = 128
 
-# O que falta medir: nome, pesos, semente, e quem faz as imagens.
-Wanted = tuple[str, str, int, Callable[[], Tensor]]
+# O nome da GAN do documento na linha de comando.
+DOCUMENT_OPTION = "documento"
+
+# Sorteios do piso: com 10.000 imagens cada um, quantos as 60.000 de treino dão sem repetir imagem.
+FLOOR_DRAWS = 6
+
+# Amostras sem rótulo: as mesmas do cartão.
+JUDGED = 500
+
+# Segundos de treino, pelo cartão, até os quais uma família é treinada com outras sementes.
+QUICK = 120
 
 
-def document_gan(train: ImageDataset, n: int, seed: int) -> Tensor:
+@dataclass(frozen=True)
+class Source:
+    """De onde vêm as imagens de uma linha, e o que se sabe do modelo sem julgá-las.
+
+    Attributes:
+        labelled: se ele usa o rótulo.
+        parameters: de todas as redes treinadas.
+        images_seen: épocas × imagens.
+        evaluations: da rede, por amostra.
+    """
+
+    labelled: bool = False
+    parameters: int = 0
+    images_seen: int = 0
+    evaluations: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Uma linha a medir.
+
+    Attributes:
+        name: o nome que ela tem no estudo.
+        weights: o SHA-256 dos pesos, se vêm com o curso.
+        seed: semente do treino.
+        sample: faz as imagens e diz de que modelo elas são.
+    """
+
+    name: str
+    weights: str
+    seed: int
+    sample: Callable[[], tuple[Tensor, Source]]
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """O que distingue a linha das outras."""
+        return self.name, self.weights, self.seed
+
+
+def source_of(card: Card, sampler: Any) -> Source:
+    """O que o cartão e o amostrador dizem de um modelo."""
+    evaluations = metrics.network_evaluations(sampler)
+    return Source(card.labelled, sum(card.parameters.values()), card.images_seen, evaluations)
+
+
+def document_gan(data: ImageDataset, n: int, seed: int) -> tuple[Tensor, Source]:
     """Amostras da GAN do documento: a rede, as taxas e as épocas dele, no laço da biblioteca."""
     (family,) = (family for family in FAMILIES if family.name == "gan")
     with runtime.isolated_seed(seed):
         step = family.library()
-    fit(step, train.batches(DOCUMENT_BATCH, seed=seed), epochs=DOCUMENT_EPOCHS, seed=seed, description=DOCUMENT)
-    return draw(step.gen.eval(), n, seed=seed)
+    fit(step, data.batches(DOCUMENT_BATCH, seed=seed), epochs=DOCUMENT_EPOCHS, seed=seed, description=DOCUMENT)
+    gen = step.gen.eval()
+    parameters = sum(metrics.parameter_count(network) for network in networks(step).values())
+    seen = DOCUMENT_EPOCHS * len(data)
+    return draw(gen, n, seed=seed), Source(False, parameters, seen, metrics.network_evaluations(gen))
 
 
-def draw_shipped(name: str, n: int) -> Tensor:
+def draw_shipped(name: str, n: int) -> tuple[Tensor, Source]:
     """Amostras de um modelo do curso."""
-    return draw(get_recipe(name).sampler(load_shipped(name)[0]), n, seed=SEED)
+    step, card = load_shipped(name)
+    sampler = get_recipe(name).sampler(step)
+    return draw(sampler, n, seed=SEED), source_of(card, sampler)
 
 
-def shipped_models() -> dict[str, str]:
-    """Os modelos do curso que geram imagens, com o SHA-256 dos seus pesos."""
+def draw_retrained(name: str, data: ImageDataset, n: int, seed: int) -> tuple[Tensor, Source]:
+    """Amostras do mesmo modelo, treinado no perfil ``padrao`` com outra semente."""
+    trained = train(name, profile="padrao", seed=seed, dataset=data)
+    sampler = trained.recipe.sampler(trained.step)
+    card = Card.of(trained, profile="padrao", seed=seed, metrics={}, sha256="")
+    return draw(sampler, n, seed=seed), source_of(card, sampler)
+
+
+class Unlabelled:
+    """Um amostrador a que não se diz o rótulo, embora ele tenha sido treinado com rótulos.
+
+    Args:
+        model: o modelo, que viu também lotes sem rótulo.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def sample(self, n: int) -> Tensor:
+        """``n`` imagens (n, 1, 28, 28), todas da classe que quer dizer "sem classe"."""
+        classes = class_count(self.model.network)
+        return self.model.sample(n, y=torch.full((n,), classes))
+
+
+def measure_unlabelled(name: str, judge: metrics.Judge) -> dict[str, Any]:
+    """Os mesmos pesos sem rótulo, e de que pesos se trata."""
+    step, card = load_shipped(name)
+    x = draw(Unlabelled(get_recipe(name).sampler(step)), JUDGED, seed=SEED)
+    return {"weights": card.sha256, "report": asdict(judge.compare(name, x, seed=SEED))}
+
+
+def shipped_models() -> dict[str, Card]:
+    """Os modelos do curso que geram imagens, com os seus cartões."""
     names = [name for name, recipe in RECIPES.items() if recipe.sampler and (SHIPPED / f"{name}.json").is_file()]
-    return {name: load_shipped(name)[1].sha256 for name in names}
+    return {name: load_shipped(name)[1] for name in names}
 
 
-def wanted_rows(train: ImageDataset, models: dict[str, str], names: list[str], n: int, seeds: int) -> list[Wanted]:
-    """Tudo o que o estudo mede: o piso, a GAN do documento uma vez por semente, e os modelos pedidos."""
-    floor: Wanted = (FLOOR, "", SEED, lambda: train.take(n, seed=SEED).images)
-    documents = [(DOCUMENT, "", seed, lambda seed=seed: document_gan(train, n, seed)) for seed in range(seeds)]
-    return [floor, *documents, *((name, models[name], SEED, lambda name=name: draw_shipped(name, n)) for name in names)]
+def wanted_rows(data: ImageDataset, models: dict[str, Card], options: Namespace) -> list[Wanted]:
+    """As linhas pedidas: o piso, a GAN do documento e os modelos, os rápidos também com outras sementes."""
+    n = options.n
+    rows = [Wanted(FLOOR, "", SEED, lambda: (data.take(n, seed=SEED).images, Source()))]
+    for name in options.so:
+        if name == DOCUMENT_OPTION:
+            rows += [
+                Wanted(DOCUMENT, "", seed, lambda seed=seed: document_gan(data, n, seed))
+                for seed in range(options.sementes)
+            ]
+            continue
+        card = models[name]
+        rows.append(Wanted(name, card.sha256, card.seed, lambda name=name: draw_shipped(name, n)))
+        if card.seconds <= QUICK:
+            rows += [
+                Wanted(name, "", seed, lambda name=name, seed=seed: draw_retrained(name, data, n, seed))
+                for seed in range(card.seed + 1, card.seed + options.sementes)
+            ]
+    return rows
 
 
 def measure_row(wanted: Wanted, judge: metrics.Judge) -> SampleRow:
-    """Uma linha: o que o juiz diz das amostras, e os segundos que elas levaram."""
-    name, weights, seed, sample = wanted
-    start = time.perf_counter()
-    x = sample()
-    seconds = round(time.perf_counter() - start, 2)
-    return SampleRow(judge.compare(name, x, seed=seed), weights, seed, seconds, machine())
+    """Uma linha: o que o juiz diz das amostras, o modelo de que vieram, e os segundos que levaram."""
+    start = time.process_time()
+    x, source = wanted.sample()
+    seconds = round(time.process_time() - start, 2)
+    report = judge.compare(wanted.name, x, seed=SEED if wanted.weights else wanted.seed)
+    return SampleRow(report, wanted.weights, wanted.seed, **asdict(source), seconds=seconds, machine=machine())
 
 
-def save_rows(path: Path, rows: list[SampleRow]) -> None:
+def fastest(row: SampleRow, before: SampleRow | None) -> SampleRow:
+    """A linha nova com o menor dos dois tempos, se a de antes é dos mesmos pesos na mesma máquina.
+
+    O que uma medida tem a mais que a outra não é do modelo: é a máquina ocupada.
+    """
+    if before is None or before.machine != row.machine:
+        return row
+    return dataclasses.replace(row, seconds=min(row.seconds, before.seconds))
+
+
+def refreshed(row: SampleRow, models: dict[str, Card]) -> SampleRow:
+    """A linha com o que o cartão de agora diz do modelo: nada disto depende das amostras."""
+    if not row.weights:
+        return row
+    step, card = load_shipped(row.report.name)
+    source = source_of(card, get_recipe(row.report.name).sampler(step))
+    return dataclasses.replace(row, seed=models[row.report.name].seed, **asdict(source))
+
+
+def save_rows(path: Path, rows: list[SampleRow], header: dict[str, Any]) -> None:
     """Grava o estudo, da menor distância à maior."""
     ordered = sorted(rows, key=lambda row: row.report.frechet)
-    save_study(Study(study_command("samples"), runs=[asdict(row) for row in ordered]), path)
+    save_study(Study(study_command("samples"), header, [asdict(row) for row in ordered]), path)
 
 
-def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, str]) -> list[SampleRow]:
-    """As linhas gravadas que ainda valem: mesmo juiz, mesmo N e, dos modelos do curso, os pesos de agora."""
+def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, Card]) -> list[SampleRow]:
+    """As linhas gravadas que ainda valem: mesmo juiz, referência e N e, dos modelos do curso, os pesos de agora."""
     rows = load_sample_rows(path) if path.exists() else []
-    current = {"", *models.values()}
+    current = {"", *(card.sha256 for card in models.values())}
     return [
-        row for row in rows
-        if row.report.n == n and row.report.network == judge.network_hash and row.weights in current
-    ]  # fmt: skip
+        refreshed(row, models)
+        for row in rows
+        if (row.report.n, row.report.network, row.report.reference) == (n, judge.network_hash, judge.description)
+        and row.weights in current
+    ]
 
 
-def read_options(models: dict[str, str]) -> Namespace:
+def study_floor(path: Path, data: ImageDataset, n: int, judge: metrics.Judge) -> metrics.Floor:
+    """O piso gravado, se ainda vale; senão, um novo."""
+    if path.exists():
+        floor = load_sample_floor(path)
+        if (floor.n, floor.network, floor.reference) == (n, judge.network_hash, judge.description):
+            return floor
+    return judge.floor(data, n, draws=FLOOR_DRAWS, seed=SEED)
+
+
+def read_options(models: dict[str, Card]) -> Namespace:
     """As opções da linha de comando."""
-    default = study_path("samples")
+    default, choices = study_path("samples"), [*models, DOCUMENT_OPTION]
     parser = console.Parser(prog=study_command("samples"), description=__doc__)
     parser.add_argument("--n", type=int, default=10_000, metavar="N", help="amostras de cada modelo (padrão: 10000)")
-    parser.add_argument("--so", nargs="+", choices=models, default=list(models), help="mede só estas famílias")
-    parser.add_argument("--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento (padrão: 3)")
+    parser.add_argument("--so", nargs="+", choices=choices, default=choices, help="mede só estas famílias")
+    parser.add_argument(
+        "--sementes", type=int, default=3, metavar="K", help="treinos da GAN do documento e dos rápidos (padrão: 3)"
+    )
     parser.add_argument("--saida", type=Path, metavar="ARQUIVO", default=default, help=f"o estudo (padrão: {default})")
     return parser.parse_args()
 
 
-def print_rows(rows: list[SampleRow], models: dict[str, str], n_test: int) -> None:
+def print_rows(rows: list[SampleRow], floor: metrics.Floor) -> None:
     """A tabela inteira e, de cada modelo, a distância diante da GAN do documento."""
     rows = sorted(rows, key=lambda row: row.report.frechet)
-    print(f"\nDiante das {n_test} imagens de teste")
-    print(metrics.SampleReport.table([row.report for row in rows]))
-    document = statistics.median(row.report.frechet for row in rows if row.report.name == DOCUMENT)
+    print(f"\n{metrics.SampleReport.table([row.report for row in rows], floor=floor)}")
+    documents = [row.report.frechet for row in rows if row.report.name == DOCUMENT]
     for row in rows:
-        report = row.report
-        if report.name in models:
-            share, speed = number(document / report.frechet, ".1f"), number(report.n / row.seconds, ",.0f")
-            print(f"{report.name}: 1/{share} da mediana da GAN do documento; {speed} imagens por segundo")
+        if row.weights:
+            speed = number(row.report.n / row.seconds, ",.0f")
+            share = number(statistics.median(documents) / row.report.frechet, ".1f") if documents else "?"
+            print(f"{row.report.name}: 1/{share} da mediana da GAN do documento; {speed} imagens por segundo")
 
 
 def main() -> None:
     models = shipped_models()
     options = read_options(models)
-    train, test = load_mnist("train"), load_mnist("test")
+    data, test = load_mnist("train"), load_mnist("test")
     if not test.is_mnist:
         raise SystemExit("O juiz compara com o MNIST verdadeiro: aponte CURSO_DADOS para a pasta que contém MNIST/raw.")
     judge = load_judge(test)
-    rows = still_valid(options.saida, options.n, judge, models)
-    done = {(row.report.name, row.weights, row.seed) for row in rows}
-    for wanted in wanted_rows(train, models, options.so, options.n, options.sementes):
-        if wanted[:3] in done:
+    rows = {
+        (row.report.name, row.weights, row.seed): row for row in still_valid(options.saida, options.n, judge, models)
+    }
+    floor = study_floor(options.saida, data, options.n, judge)
+    unlabelled = load_study("samples", options.saida).header.get("without_label", {}) if options.saida.exists() else {}
+    header = {"floor": asdict(floor), "without_label": unlabelled}
+    save_rows(options.saida, list(rows.values()), header)
+    for name in set(options.so) & {name for name, card in models.items() if card.labelled}:
+        if unlabelled.get(name, {}).get("weights") != models[name].sha256:
+            unlabelled[name] = measure_unlabelled(name, judge)
+            save_rows(options.saida, list(rows.values()), header)
+    for wanted in wanted_rows(data, models, options):
+        if wanted.key in rows and rows[wanted.key].report.frechet_std is not None:
             continue
-        rows.append(measure_row(wanted, judge))
-        save_rows(options.saida, rows)
-        print(metrics.SampleReport.table([rows[-1].report]), flush=True)
-    print_rows(rows, models, len(test))
+        rows[wanted.key] = fastest(measure_row(wanted, judge), rows.get(wanted.key))
+        save_rows(options.saida, list(rows.values()), header)
+        print(metrics.SampleReport.table([rows[wanted.key].report]), flush=True)
+    print_rows(list(rows.values()), floor)
 
 
 if __name__ == "__main__":

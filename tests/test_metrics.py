@@ -213,3 +213,26 @@ def test_parameter_count_ignores_frozen_parameters():
     model = nn.Linear(3, 2)
     model.bias.requires_grad_(False)
     assert metrics.parameter_count(model) == 6
+
+
+class Walks(torch.nn.Module):
+    """Roda a rede ``steps`` vezes por amostra, e uma camada sua só uma vez."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.first, self.network, self.steps = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), steps
+
+    def sample(self, n):
+        x = self.first(torch.randn(n, 2))
+        for _ in range(self.steps):
+            x = self.network(x)
+        return x
+
+
+def test_network_evaluations_are_counted_and_leave_nothing_behind():
+    sampler = Walks(7)
+    before = torch.get_rng_state()
+    assert metrics.network_evaluations(sampler) == 7
+    assert torch.equal(before, torch.get_rng_state())
+    assert not sampler.network._forward_pre_hooks
+    assert metrics.network_evaluations(Walks(1)) == 1

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.metrics import SampleReport
+from course_lib.metrics import SampleReport, network_evaluations
+from course_lib.models.layers import class_count
 from course_lib.recipes import RECIPES
 from course_lib.studies import (
     DOCUMENT,
     FLOOR,
     Study,
     StudyError,
+    load_sample_floor,
     load_sample_rows,
     load_study,
     save_study,
@@ -82,11 +84,14 @@ def test_the_stylegan_study_has_every_run():
 
 ROW = {
     "report": {
-        "name": "gan", "n": 500, "network": "abc", "frechet": 30.0, "kid": 0.5, "kid_std": 0.1, "precision": 0.4,
-        "recall": 0.2, "coverage": [0.1] * 10, "confidence": 0.9,
+        "name": "gan", "n": 500, "seed": 0, "network": "abc", "reference": "o teste", "frechet": 30.0,
+        "frechet_std": 0.9, "kid": 0.5, "kid_std": 0.1, "precision": 0.4, "recall": 0.2, "coverage": [0.1] * 10,
+        "confidence": 0.9,
     },
-    "weights": "f00", "seed": 0, "seconds": 2.5, "machine": "aqui",
+    "weights": "f00", "seed": 0, "labelled": False, "parameters": 7, "images_seen": 600, "evaluations": 1,
+    "seconds": 2.5, "machine": "aqui",
 }  # fmt: skip
+FLOOR_OF = {"n": 500, "seed": 0, "network": "abc", "reference": "o teste", "values": [1.0, 1.2]}
 
 
 def test_the_samples_come_back_sorted_by_distance(tmp_path):
@@ -100,13 +105,31 @@ def test_the_samples_come_back_sorted_by_distance(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "run", [{"report": {"name": "gan"}}, {**ROW, "pesos": 1}, {**ROW, "report": 3}, {"weights": "a"}]
+    "run",
+    [
+        {"report": {"name": "gan"}},
+        {**ROW, "pesos": 1},
+        {**ROW, "report": 3},
+        {"weights": "a"},
+        {key: value for key, value in ROW.items() if key != "labelled"},
+    ],
 )
 def test_a_damaged_row_says_how_to_remake_it(tmp_path, run):
     path = tmp_path / "samples.json"
     path.write_text(json.dumps({"command": "x", "header": {}, "runs": [run]}), encoding="utf-8")
     with pytest.raises(StudyError, match=r"estragado; apague-o e rode python -m benchmarks\.samples"):
         load_sample_rows(path)
+
+
+def test_the_floor_comes_back_and_says_when_it_is_missing(tmp_path):
+    path = tmp_path / "samples.json"
+    save_study(Study("x", {"floor": FLOOR_OF}, [ROW]), path)
+    floor = load_sample_floor(path)
+    assert (floor.mean, floor.draws, floor.n) == (pytest.approx(1.1), 2, 500)
+    for header in ({}, {"floor": 3}, {"floor": {"n": 500}}):
+        save_study(Study("x", header, [ROW]), path)
+        with pytest.raises(StudyError, match=r"estragado; apague-o e rode python -m benchmarks\.samples"):
+            load_sample_floor(path)
 
 
 def test_the_samples_are_of_the_weights_that_ship():
@@ -118,3 +141,36 @@ def test_the_samples_are_of_the_weights_that_ship():
     shipped = [name for name, recipe in RECIPES.items() if recipe.sampler and (SHIPPED / f"{name}.json").is_file()]
     assert measured == {name: load_shipped(name)[1].sha256 for name in shipped}
     assert {FLOOR, DOCUMENT} <= {row.report.name for row in rows}
+
+
+def test_the_floor_of_the_samples_is_of_their_n_judge_and_reference():
+    rows, floor = load_sample_rows(), load_sample_floor()
+    assert {(row.report.n, row.report.network, row.report.reference) for row in rows} == {
+        (floor.n, floor.network, floor.reference)
+    }
+    assert floor.draws >= 6
+    (drawn,) = (row.report.frechet for row in rows if row.report.name == FLOOR)
+    assert abs(drawn - floor.mean) < 4 * floor.std  # a linha do piso é mais um sorteio como os outros
+
+
+def test_each_row_says_what_its_card_and_its_model_say():
+    """Rótulo, parâmetros, imagens vistas e avaliações não são digitados: saem do cartão e de uma amostra contada."""
+    for row in load_sample_rows():
+        if row.weights:
+            step, card = load_shipped(row.report.name)
+            sampler = RECIPES[row.report.name].sampler(step)
+            assert row.labelled == (class_count(getattr(sampler, "network", sampler)) is not None), row.report.name
+            assert row.parameters == sum(card.parameters.values())
+            assert row.images_seen == card.images_seen
+            if row.evaluations < 30:  # os que gastam segundos são contados no capítulo
+                assert row.evaluations == network_evaluations(sampler)
+    assert {row.report.name for row in load_sample_rows() if row.labelled} == {"diffusion", "flow_matching"}
+
+
+def test_the_diffusion_without_labels_is_of_the_weights_that_ship():
+    study = load_study("samples").header["without_label"]["diffusion"]
+    card = load_shipped("diffusion")[1]
+    assert study["weights"] == card.sha256
+    (with_label,) = (value for label, value in card.metrics.items() if label.startswith("Fréchet de 500"))
+    assert study["report"]["n"] == 500
+    assert study["report"]["frechet"] > 2 * with_label

@@ -293,3 +293,11 @@ def test_model_without_shipped_weights_says_how_to_train(tmp_path, monkeypatch):
     monkeypatch.setattr("course_lib.weights.shipped.SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match="course_lib treinar judge"):
         load_judge(load_embedded_digits("test"))
+
+
+def test_the_card_says_whether_the_model_takes_labels_and_how_many_images_it_saw():
+    assert load_shipped("diffusion")[1].labelled
+    for name in ("dcgan", "vae", "autoencoder", "flows"):  # a DCGAN e o VAE têm o argumento, sem classes
+        assert not load_shipped(name)[1].labelled
+    assert load_shipped("dcgan")[1].images_seen == 8 * 60_000
+    assert load_shipped("stacked")[1].images_seen == (40 + 4 * 3) * 60_000  # as quatro camadas antes, três épocas cada

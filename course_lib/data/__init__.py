@@ -1,6 +1,14 @@
 """Dados do curso: imagens (MNIST e os dígitos embutidos), densidades no plano, domínios sem pares, e os seus lotes."""
 
-from course_lib.data.images import Batch, Batches, DataError, ImageDataset, load_embedded_digits, load_mnist
+from course_lib.data.images import (
+    Batch,
+    Batches,
+    DataError,
+    ImageDataset,
+    Selection,
+    load_embedded_digits,
+    load_mnist,
+)
 from course_lib.data.photos import PhotoDomains
 from course_lib.data.toy import Toy
 from course_lib.data.unpaired import UnpairedBatch, UnpairedBatches, UnpairedDataset, hollow, restyle, split_domains
@@ -11,6 +19,7 @@ __all__ = [
     "DataError",
     "ImageDataset",
     "PhotoDomains",
+    "Selection",
     "Toy",
     "UnpairedBatch",
     "UnpairedBatches",

@@ -13,7 +13,8 @@ import ssl
 import sys
 import urllib.error
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib import checks, runtime
+from course_lib.text import number
 
 SPLITS = {"train": "treino", "test": "teste"}
 EMBEDDED = "dígitos embutidos"
@@ -56,14 +58,28 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
+class Selection(Enum):
+    """Como as imagens de um conjunto foram escolhidas; o valor é o que as mensagens dizem.
+
+    As primeiras de um arquivo não são um sorteio dele: no MNIST, as duas metades do teste vieram de grupos diferentes
+    de pessoas. Quem mede uma distância entre conjuntos recusa :attr:`FIRST`.
+    """
+
+    WHOLE = "o conjunto inteiro"
+    FIRST = "as primeiras do arquivo"
+    DRAWN = "sorteadas"
+
+
 @dataclass(frozen=True)
 class ImageDataset:
-    """Imagens e rótulos inteiros na memória, com o nome de onde vieram.
+    """Imagens e rótulos inteiros na memória, com o nome de onde vieram e o modo como foram escolhidos.
 
     Attributes:
         images: (N, 1, 28, 28), float32 em [-1, 1].
         labels: (N,), int64.
         name: nome que figuras e tabelas imprimem; resultado em dígitos embutidos nunca passa por MNIST.
+        selection: se é o conjunto inteiro, as primeiras imagens dele ou um sorteio.
+        seed: semente do sorteio, quando houve um.
 
     Raises:
         TypeError: o tipo de algum dos tensores é outro.
@@ -73,6 +89,8 @@ class ImageDataset:
     images: Tensor
     labels: Tensor
     name: str
+    selection: Selection = Selection.WHOLE
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         checks.images(self.images, "images")
@@ -94,16 +112,29 @@ class ImageDataset:
         """Forma de cada imagem."""
         return tuple(self.images.shape[1:])
 
+    @property
+    def description(self) -> str:
+        """O nome, quantas são e como foram escolhidas: ``MNIST (teste), 500 imagens sorteadas com a semente 0``."""
+        chosen = {
+            Selection.WHOLE: "",
+            Selection.FIRST: ", as primeiras do arquivo",
+            Selection.DRAWN: f" sorteadas com a semente {self.seed}",
+        }
+        return f"{self.name}, {number(len(self), ',')} imagens{chosen[self.selection]}"
+
     def sha256(self) -> str:
         """SHA-256 dos pixels: o cartão de um modelo diz com que dados ele foi treinado."""
         return hashlib.sha256(self.images.cpu().numpy().data).hexdigest()
 
     def to(self, device: torch.device | str) -> ImageDataset:
         """O mesmo conjunto no dispositivo pedido."""
-        return ImageDataset(self.images.to(device), self.labels.to(device), self.name)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def take(self, n: int, *, seed: int | None = None) -> ImageDataset:
         """As ``n`` primeiras imagens ou, com ``seed``, ``n`` sorteadas; todas se houver menos que ``n``.
+
+        O resultado lembra como foi escolhido. As primeiras de um sorteio ainda são um sorteio; um sorteio entre as
+        primeiras ainda é só das primeiras.
 
         Raises:
             ValueError: ``n`` não é um inteiro maior que zero.
@@ -112,9 +143,29 @@ class ImageDataset:
         if n >= len(self):
             return self
         if seed is None:
-            return ImageDataset(self.images[:n], self.labels[:n], self.name)
-        index = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n].to(self.images.device)
-        return ImageDataset(self.images[index], self.labels[index], self.name)
+            drawn = self.selection is Selection.DRAWN
+            return self._pick(slice(n), Selection.DRAWN if drawn else Selection.FIRST, self.seed)
+        return self._draw(self._shuffled(seed)[:n], seed)
+
+    def split(self, n: int, *, seed: int) -> tuple[ImageDataset, ImageDataset]:
+        """``n`` imagens sorteadas, e as outras: dois sorteios sem nenhuma imagem em comum.
+
+        Raises:
+            ValueError: ``n`` não é um inteiro de 1 a ``len(self) - 1``.
+        """
+        checks.integer(n, "n", high=len(self) - 1)
+        order = self._shuffled(seed)
+        return self._draw(order[:n], seed), self._draw(order[n:], seed)
+
+    def _shuffled(self, seed: int) -> Tensor:
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.images.device)
+
+    def _draw(self, index: Tensor, seed: int) -> ImageDataset:
+        first = self.selection is Selection.FIRST
+        return self._pick(index, Selection.FIRST if first else Selection.DRAWN, None if first else seed)
+
+    def _pick(self, index: Tensor | slice, selection: Selection, seed: int | None) -> ImageDataset:
+        return ImageDataset(self.images[index], self.labels[index], self.name, selection, seed)
 
     def batches(self, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> Batches:
         """Lotes deste conjunto, para o laço de treinamento."""

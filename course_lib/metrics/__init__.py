@@ -2,16 +2,19 @@
 
 from course_lib.metrics.likelihood import binarize, elbo_terms, vae_nll
 from course_lib.metrics.reconstruction import PCA, psnr, reconstruction_error, squared_error, ssim
-from course_lib.metrics.report import expect_range, parameter_count
-from course_lib.metrics.samples import Judge, SampleReport
+from course_lib.metrics.report import expect_range, network_evaluations, parameter_count
+from course_lib.metrics.samples import Floor, Judge, SampleReport, differs
 
 __all__ = [
     "PCA",
+    "Floor",
     "Judge",
     "SampleReport",
     "binarize",
+    "differs",
     "elbo_terms",
     "expect_range",
+    "network_evaluations",
     "parameter_count",
     "psnr",
     "reconstruction_error",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
+from course_lib import runtime
 from course_lib.text import number
 
 
@@ -45,3 +47,28 @@ def expect_range(
 def parameter_count(model: nn.Module) -> int:
     """Número de parâmetros treináveis."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def network_evaluations(sampler: Any) -> int:
+    """Quantas vezes a rede roda, de ponta a ponta, para fazer uma amostra: as chamadas da camada mais chamada.
+
+    São contadas, e não copiadas da documentação: uma amostra é sorteada com um contador em cada camada que tem pesos.
+    O que se faz entre duas chamadas da rede (uma bisseção, por exemplo) não entra na conta.
+
+    Args:
+        sampler: um módulo que tem ``sample(n)``.
+    """
+    calls: dict[nn.Module, int] = {}
+
+    def count(module: nn.Module, _: Any) -> None:
+        calls[module] = calls.get(module, 0) + 1
+
+    layers = [module for module in sampler.modules() if next(module.parameters(recurse=False), None) is not None]
+    handles = [layer.register_forward_pre_hook(count) for layer in layers]
+    try:
+        with runtime.isolated_seed(0):
+            sampler.sample(1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(calls.values())

@@ -1,6 +1,6 @@
 """Os estudos que os capítulos mostram em tabela, cada um feito por um programa de ``benchmarks/`` e gravado aqui."""
 
-from course_lib.studies.samples import DOCUMENT, FLOOR, SampleRow, load_sample_rows
+from course_lib.studies.samples import DOCUMENT, FLOOR, SampleRow, load_sample_floor, load_sample_rows
 from course_lib.studies.store import Study, StudyError, load_study, save_study, study_command, study_path
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "SampleRow",
     "Study",
     "StudyError",
+    "load_sample_floor",
     "load_sample_rows",
     "load_study",
     "save_study",

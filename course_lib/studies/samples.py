@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_lib.metrics import SampleReport
+from course_lib.metrics import Floor, SampleReport
 from course_lib.studies.store import StudyError, load_study, study_command, study_path
 
 # As duas linhas que não são de um modelo do curso.
@@ -20,15 +20,26 @@ class SampleRow:
 
     Attributes:
         report: o relato do juiz; ``report.name`` é o nome da receita, :data:`FLOOR` ou :data:`DOCUMENT`.
-        weights: SHA-256 dos pesos que amostraram; vazio nas duas linhas que não são de um modelo do curso.
-        seed: semente das amostras ou, na GAN do documento, do treino dela.
-        seconds: quanto levou para ter as imagens; na GAN do documento, com o treino.
+        weights: SHA-256 dos pesos que amostraram, se são os que vêm com o curso; vazio no piso, na GAN do documento e
+            nos treinos refeitos com outra semente.
+        seed: semente do treino.
+        labelled: se o modelo aprende com o rótulo e, ao amostrar, recebe um. Quem o tem recebe de graça a proporção dos
+            dígitos: não se compara com quem não o tem sem dizê-lo.
+        parameters: parâmetros de todas as redes treinadas.
+        images_seen: imagens de treino que passaram pelo modelo: épocas × imagens.
+        evaluations: avaliações da rede por amostra.
+        seconds: segundos de processador, num fio, para ter as imagens; na GAN do documento e nos treinos refeitos, com
+            o treino.
         machine: onde foi medido.
     """
 
     report: SampleReport
     weights: str
     seed: int
+    labelled: bool
+    parameters: int
+    images_seen: int
+    evaluations: int
     seconds: float
     machine: str
 
@@ -52,6 +63,27 @@ def load_sample_rows(path: Path | None = None) -> list[SampleRow]:
     try:
         rows = [SampleRow.from_run(run) for run in study.runs]
     except (KeyError, TypeError) as error:
-        where, command = path or study_path("samples"), study_command("samples")
-        raise StudyError(f"{where}: o estudo está estragado; apague-o e rode {command}") from error
+        raise _damaged(path) from error
     return sorted(rows, key=lambda row: row.report.frechet)
+
+
+def load_sample_floor(path: Path | None = None) -> Floor:
+    """O piso do estudo: vários sorteios de imagens de treino, com o mesmo N das linhas.
+
+    Args:
+        path: o arquivo, se não é o que vem com o curso.
+
+    Raises:
+        StudyError: o estudo falta ou está estragado.
+    """
+    study = load_study("samples", path)
+    try:
+        floor = study.header["floor"]
+        return Floor(**{**floor, "values": tuple(floor["values"])})
+    except (KeyError, TypeError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path | None) -> StudyError:
+    where, command = path or study_path("samples"), study_command("samples")
+    return StudyError(f"{where}: o estudo está estragado; apague-o e rode {command}")

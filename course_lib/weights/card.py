@@ -102,6 +102,16 @@ class Card:
             sha256=sha256,
         )
 
+    @property
+    def labelled(self) -> bool:
+        """Se o modelo aprende com o rótulo de cada imagem e, ao amostrar, recebe um: alguma rede sua tem classes."""
+        return any(arguments.get("n_classes") is not None for arguments in self.config.networks.values())
+
+    @property
+    def images_seen(self) -> int:
+        """Imagens de treino que passaram pelo modelo, contadas a cada vez: épocas × imagens, com o pré-treino."""
+        return self.dataset.images * sum(len(history) for history in (*self.pretraining, self.history))
+
     @classmethod
     def read(cls, path: Path) -> Card:
         """O cartão que está em ``path``.

@@ -27,11 +27,12 @@ def load_judge(reference: ImageDataset | None = None) -> Judge:
     """O juiz de amostras que vem com o curso.
 
     Args:
-        reference: imagens reais com que ele compara; o teste do MNIST quando faltam.
+        reference: imagens reais com que ele compara, inteiras ou sorteadas; o teste do MNIST quando faltam.
 
     Raises:
+        ValueError: ``reference`` são as primeiras imagens de um arquivo, ou são poucas.
         WeightsError: os pesos do juiz faltam ou estão estragados.
     """
     step, card = load_shipped("judge")
     reference = reference if reference is not None else load_mnist("test")
-    return Judge(step.model, card.sha256, reference.images)
+    return Judge(step.model, card.sha256, reference)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
-from course_lib.data import Batch, Batches, ImageDataset, load_embedded_digits
+from course_lib.data import Batch, Batches, ImageDataset, Selection, load_embedded_digits
 
 
 def numbered(n: int) -> ImageDataset:
@@ -135,6 +135,33 @@ def test_take():
     for n in (0, -1, 2.5, "3"):
         with pytest.raises(ValueError, match=f"n: veio {n!r}; esperava"):
             dataset.take(n)
+
+
+def test_a_set_remembers_how_it_was_selected():
+    whole = numbered(50)
+    first, drawn = whole.take(20), whole.take(20, seed=1)
+    assert (whole.selection, first.selection, drawn.selection) == (Selection.WHOLE, Selection.FIRST, Selection.DRAWN)
+    assert (whole.seed, first.seed, drawn.seed) == (None, None, 1)
+    assert whole.take(50).selection is Selection.WHOLE
+    assert first.take(10, seed=1).selection is Selection.FIRST  # um sorteio, mas só entre as primeiras
+    assert drawn.take(10).selection is drawn.to("cpu").selection is Selection.DRAWN
+    assert drawn.take(10).seed == 1
+    assert whole.description == "numeradas, 50 imagens"
+    assert first.description == "numeradas, 20 imagens, as primeiras do arquivo"
+    assert drawn.description == "numeradas, 20 imagens sorteadas com a semente 1"
+
+
+def test_split_draws_two_sets_with_nothing_in_common():
+    one, other = numbered(50).split(20, seed=3)
+    assert (len(one), len(other)) == (20, 30)
+    assert sorted([*one.labels.tolist(), *other.labels.tolist()]) == list(range(50))
+    assert one.labels.tolist() != list(range(20))
+    assert one.selection is other.selection is Selection.DRAWN
+    assert torch.equal(one.labels, numbered(50).take(20, seed=3).labels)
+    assert numbered(50).take(40).split(20, seed=3)[1].selection is Selection.FIRST
+    for n in (0, 50):
+        with pytest.raises(ValueError, match="de 1 a 49"):
+            numbered(50).split(n, seed=0)
 
 
 def test_take_leaves_the_global_generator_alone():
