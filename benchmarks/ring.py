@@ -60,15 +60,15 @@ OSCILLATION = {
     f"{name}, β1 = {number(beta1)}": Variant(loss=name, beta1=beta1)
     for name, beta1 in itertools.product(NAMES, (0.9, 0.5))
 }
-COLLAPSE = {
-    "colapso: não saturante": LOSING,
-    "colapso: minimax": replace(LOSING, loss="minimax"),
+SLOW_GENERATOR = {
+    "gerador lento: não saturante": LOSING,
+    "gerador lento: minimax": replace(LOSING, loss="minimax"),
     "cura: taxas iguais": replace(LOSING, gen_lr=1e-3, disc_lr=1e-3),
     "cura: quatro amostras por vez": replace(LOSING, pack=4),
     "cura: R1 + R2": replace(LOSING, r1_r2=1.0),
     "cura: relativista + R1 + R2": replace(LOSING, loss="relativista", r1_r2=1.0),
 }
-VARIANTS = {**OSCILLATION, **COLLAPSE}
+VARIANTS = {**OSCILLATION, **SLOW_GENERATOR}
 
 
 @dataclass(frozen=True)
