@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from course_lib.viz.style import COLORS, course_style, subplots, suptitle
+from course_lib.text import number
+from course_lib.viz.style import COLORS, GRAY, course_style, finish, subplots, suptitle
 
 # De uma camada à seguinte, nas unidades do desenho.
 STRIDE = 1.6
@@ -54,12 +55,92 @@ def flow_diagram(
     return fig
 
 
-def _block(ax: Axes, x: float, height: float, text: str) -> None:
-    """A caixa de uma camada, centrada em (x, 0)."""
-    corner = (x - 0.42, -height / 2)
-    box = FancyBboxPatch(corner, 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=COLORS[0])
+@course_style()
+def game_diagram(noise: str, fake: str, real: str, output: str, *, title: str = "") -> Figure:
+    """Diagrama do jogo de uma GAN: o gerador faz a imagem falsa, e a falsa e a real entram no mesmo discriminador.
+
+    A seta tracejada é o gradiente, que volta da saída ao gerador; nenhuma seta vai da imagem real a ele.
+
+    Args:
+        noise: texto da caixa do ruído.
+        fake: texto da caixa da imagem falsa.
+        real: texto da caixa da imagem real.
+        output: texto da caixa da saída do discriminador.
+        title: título.
+    """
+    fig, ax = subplots(figsize=(7.4, 3.0))
+    ax.set_axis_off()
+    up, down, disc = 0.45, -0.55, 3 * STRIDE
+    _block(ax, 0, 0.5, noise, y=up)
+    _block(ax, STRIDE, 0.5, "gerador\nG", y=up, color=COLORS[1])
+    _block(ax, 2 * STRIDE, 0.5, fake, y=up)
+    _block(ax, 2 * STRIDE, 0.5, real, y=down)
+    _block(ax, disc, 0.9, "discrimi-\nnador D", y=(up + down) / 2, color=COLORS[2])
+    _block(ax, 4 * STRIDE, 0.5, output, y=(up + down) / 2)
+    arrow = {"arrowstyle": "->", "color": "#444444", "linewidth": 1.2}
+    middle = (up + down) / 2
+    for start, end in [
+        ((0.5, up), (STRIDE - 0.5, up)),
+        ((STRIDE + 0.5, up), (2 * STRIDE - 0.5, up)),
+        ((2 * STRIDE + 0.5, up), (disc - 0.5, middle + 0.2)),
+        ((2 * STRIDE + 0.5, down), (disc - 0.5, middle - 0.2)),
+        ((disc + 0.5, middle), (4 * STRIDE - 0.5, middle)),
+    ]:
+        ax.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    line = {"color": COLORS[1], "linestyle": "--", "linewidth": 1.2}
+    ax.plot([4 * STRIDE, 4 * STRIDE, STRIDE], [middle + 0.3, 1.0, 1.0], **line)
+    ax.annotate("", xy=(STRIDE, up + 0.3), xytext=(STRIDE, 1.0), arrowprops={"arrowstyle": "->", **line})
+    note = "o gradiente: tudo o que o gerador sabe dos dados"
+    ax.text(2.5 * STRIDE, 1.03, note, ha="center", va="bottom", fontsize=8, color="#444444")
+    ax.set_xlim(-0.7, 4 * STRIDE + 0.7)
+    ax.set_ylim(-0.95, 1.25)
+    suptitle(fig, title)
+    return fig
+
+
+@course_style()
+def transport_diagram(
+    source: tuple[np.ndarray, np.ndarray],
+    target: tuple[np.ndarray, np.ndarray],
+    plan: np.ndarray,
+    potential: tuple[np.ndarray, np.ndarray],
+    *,
+    title: str = "",
+) -> Figure:
+    """Um plano de transporte na reta e, embaixo, a função de inclinação 1 que prova que ele é o mais barato.
+
+    Args:
+        source: posições e massas (N,) de onde a massa sai.
+        target: posições e massas (M,) aonde ela chega.
+        plan: (N, M), a massa levada de cada posição a cada outra; cada linha desenhada é mais larga quanto mais leva.
+        potential: posições e valores (K,) da função, nos mesmos pontos.
+        title: título.
+    """
+    fig, (ax, below) = subplots(2, 1, figsize=(6.4, 4.4), sharex=True, height_ratios=(3, 2))
+    for (x, mass), height, color in ((source, 1, COLORS[1]), (target, 0, COLORS[0])):
+        ax.scatter(x, np.full(len(x), height), s=900 * mass, color=color, zorder=3)
+        for position, value in zip(x, mass, strict=True):
+            text = number(float(value))
+            ax.annotate(text, (position, height), (0, 16 if height else -24), textcoords="offset points", ha="center")
+    for i, j in np.argwhere(plan > 1e-9):
+        ends = [source[0][i], target[0][j]]
+        ax.plot(ends, [1, 0], color=GRAY, linewidth=12 * plan[i, j], alpha=0.6, solid_capstyle="butt")
+    ax.set_ylim(-0.5, 1.5)
+    ax.set_yticks([0, 1], ["reais", "falsas"])
+    ax.grid(visible=False)
+    order = np.argsort(potential[0])
+    below.plot(potential[0][order], potential[1][order], color=COLORS[2], marker="o")
+    finish(below, "", "x", "crítico a(x)", legend=False)
+    suptitle(fig, title)
+    return fig
+
+
+def _block(ax: Axes, x: float, height: float, text: str, *, y: float = 0.0, color: str = COLORS[0]) -> None:
+    """A caixa de uma camada, centrada em (x, y)."""
+    corner = (x - 0.42, y - height / 2)
+    box = FancyBboxPatch(corner, 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=color)
     ax.add_patch(box)
-    ax.text(x, 0, text, ha="center", va="center", fontsize=9)
+    ax.text(x, y, text, ha="center", va="center", fontsize=9)
 
 
 def _arrow(ax: Axes, x: float, note: str) -> None:

@@ -1,6 +1,7 @@
 """Diagramas de redes."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from course_lib import viz
@@ -21,3 +22,28 @@ def test_shortcuts_go_over_the_blocks_between():
     assert (outer[0, 0], outer[-1, 0]) == (0, pytest.approx(3 * 1.6))
     assert outer[-1, 1] > inner[-1, 1] > max(box.get_bbox().y1 for box in ax.patches)
     assert outer[-1, 1] < ax.get_ylim()[1]
+
+
+def test_real_and_fake_both_enter_the_discriminator():
+    viz.game_diagram("z", "falsa", "real", "logit")
+    ax = plt.gca()
+    centers = {text.get_text(): text.get_position() for text in ax.texts if text.get_text()}
+    solid = [(note.xyann, note.xy) for note in ax.texts if getattr(note, "arrowprops", None)]
+    near = [
+        {name for name, (x, y) in centers.items() for end in [start] if abs(x - end[0]) < 0.6 and abs(y - end[1]) < 0.3}
+        for start, (x_end, _) in solid
+        if abs(x_end - (centers["discrimi-\nnador D"][0] - 0.5)) < 1e-6
+    ]
+    assert sorted(map(sorted, near)) == [["falsa"], ["real"]]
+
+
+def test_a_transport_plan_shows_who_moves_and_how_much():
+    source, target = (np.array([0.0, 3.0]), np.array([0.75, 0.25])), (np.array([1.0]), np.array([1.0]))
+    potential = np.array([3.0, 0.0, 1.0]), np.array([-1.0, 0.0, 1.0])
+    viz.transport_diagram(source, target, np.array([[0.75], [0.25]]), potential, title="plano")
+    above, below = plt.gcf().axes
+    assert [tuple(line.get_xdata()) for line in above.lines] == [(0.0, 1.0), (3.0, 1.0)]
+    assert above.lines[0].get_linewidth() == pytest.approx(3 * above.lines[1].get_linewidth())
+    assert {"0,75", "0,25", "1"} == {text.get_text() for text in above.texts}
+    # A função se desenha na ordem das posições, e não na em que veio.
+    assert below.lines[0].get_xdata().tolist() == [0.0, 1.0, 3.0]
