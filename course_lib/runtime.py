@@ -20,6 +20,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from course_lib import files
+
 PROFILES = ("rapido", "padrao", "completo")
 
 T = TypeVar("T")
@@ -81,18 +83,23 @@ def fast_dtype() -> torch.dtype | None:
 
 
 def data_root() -> Path | None:
-    """Pasta de dados indicada por ``CURSO_DADOS``, ou ``None``."""
-    value = os.environ.get("CURSO_DADOS")
-    return Path(value).expanduser() if value else None
+    """Pasta de dados indicada por ``CURSO_DADOS``, ou ``None``.
+
+    Raises:
+        ValueError: o caminho tem um ``~`` e o sistema não sabe qual é a pasta da pessoa.
+    """
+    return files.data_root(os.environ)
 
 
 def cache_dir() -> Path:
-    """Pasta em que o curso guarda o que baixa e treina (``CURSO_CACHE`` ou a pasta de cache da pessoa)."""
-    value = os.environ.get("CURSO_CACHE")
-    if value:
-        return Path(value).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "curso-redes-generativas"
+    """Pasta em que o curso guarda o que baixa e treina (``CURSO_CACHE`` ou a pasta de cache da pessoa).
+
+    Quem não tem uma pasta de usuário que se grave (num contêiner, por exemplo) recebe uma na pasta temporária.
+
+    Raises:
+        ValueError: ``CURSO_CACHE`` tem um ``~`` e o sistema não sabe qual é a pasta da pessoa.
+    """
+    return files.cache_dir(os.environ)
 
 
 def seed_everything(seed: int) -> None:

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from course_lib import runtime
 from course_lib.contracts import Stateful, Step
+from course_lib.files import write_atomically as write_atomically
 from course_lib.training.history import History
 
 
 class CheckpointError(RuntimeError):
     """O checkpoint está estragado ou é de outro treinamento; a mensagem diz qual arquivo e por quê."""
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Grava um arquivo de modo que, a qualquer instante, exista nele a versão velha ou a nova inteira.
-
-    Args:
-        path: destino; as pastas que faltam são criadas.
-        write: recebe o arquivo aberto para escrita binária.
-
-    Raises:
-        OSError: sem espaço ou sem permissão; o arquivo velho fica intacto e o temporário é apagado.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            # Sem fsync, uma queda de energia pode deixar o nome novo apontando para um arquivo vazio.
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def stateful_parts(owner: Any) -> dict[str, Stateful]:
