@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import re
 import signal
 import sys
@@ -80,8 +81,15 @@ def loading() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    tolerate_any_terminal()
+
+
+def tolerate_any_terminal() -> None:
+    """As saídas aceitam qualquer texto: num terminal em latin-1 ou ascii, o que ele não sabe escrever sai como ``?``."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        # Num caderno, ou sob quem troca as saídas, elas já são de outro tipo e aceitam tudo.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def run(command: Callable[[], int], *expected: type[Exception]) -> int:

@@ -40,7 +40,7 @@ class ImageDataset:
 
     Attributes:
         images: (N, 1, 28, 28), float32 em [-1, 1].
-        labels: (N,), int64.
+        labels: (N,), int64; de outro tipo de inteiro, são convertidos.
         name: nome que figuras e tabelas imprimem; resultado em dígitos embutidos nunca passa por MNIST.
 
     Raises:
@@ -55,9 +55,9 @@ class ImageDataset:
     def __post_init__(self) -> None:
         checks.images(self.images, "images")
         checks.dtype(self.images, "images", torch.float32)
-        checks.dtype(self.labels, "labels", torch.int64)
         checks.not_empty(self.images, "images")
-        checks.shape(self.labels, "labels", len(self.images))
+        # Rótulos que vêm do NumPy ou de um arquivo têm outros tipos de inteiro; aqui, como nas perdas, int64.
+        object.__setattr__(self, "labels", checks.integral(self.labels, "labels", len(self.images)))
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -86,7 +86,7 @@ class ImageDataset:
         Raises:
             ValueError: ``n`` não é um inteiro maior que zero.
         """
-        checks.integer(n, "n")
+        n = checks.integer(n, "n")
         if n >= len(self):
             return self
         if seed is None:
@@ -115,7 +115,7 @@ class Batches:
     """
 
     def __init__(self, dataset: ImageDataset, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
-        checks.integer(batch_size, "batch_size")
+        batch_size = checks.integer(batch_size, "batch_size")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -125,6 +125,10 @@ class Batches:
     def set_epoch(self, epoch: int) -> None:
         """Escolhe a época (a partir de 0) cuja ordem a próxima iteração usará."""
         self.epoch = epoch
+
+    def sha256(self) -> str:
+        """SHA-256 das imagens e dos rótulos: só com os mesmos se retoma um treinamento."""
+        return fingerprint(self.dataset.images, self.dataset.labels)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -143,6 +147,15 @@ class Batches:
             else:
                 yield Batch(images[start : start + self.batch_size], labels[start : start + self.batch_size])
         self.epoch += 1
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """SHA-256 das formas e dos valores de ``tensors``, na ordem."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:

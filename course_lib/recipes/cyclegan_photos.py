@@ -6,6 +6,7 @@ De fotos não há pares de teste: o que se mede de uma tradução delas é o que
 from __future__ import annotations
 
 from course_lib.data import PhotoDomains
+from course_lib.models.cyclegan import least_side
 from course_lib.recipes.cyclegan import both_ways, make
 from course_lib.recipes.engine import Config, Recipe, Scale
 
@@ -33,5 +34,6 @@ RECIPE = Recipe(
     batch_size=1,
     scales={"rapido": Scale(1), "padrao": Scale(20), "completo": Scale(200)},
     data=PhotoDomains,
+    least_side=least_side(DISCRIMINATOR["n_downs"]),
     translators=both_ways,
 )

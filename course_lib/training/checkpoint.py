@@ -46,12 +46,21 @@ class Checkpoint:
         parts: nome → parte (veja :func:`training_parts`).
         seed: semente do treinamento.
         steps: passos por época, se se sabe.
+        data: o que identifica os dados (o SHA-256 deles), se se sabe.
 
     Raises:
         CheckpointError: o passo não tem parte nenhuma.
     """
 
-    def __init__(self, path: str | Path, parts: Mapping[str, Stateful], *, seed: int, steps: int | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        parts: Mapping[str, Stateful],
+        *,
+        seed: int,
+        steps: int | None,
+        data: str | None = None,
+    ) -> None:
         if not any(name.startswith("step.") for name in parts):
             raise CheckpointError(
                 "para gravar checkpoints o passo precisa guardar redes e otimizadores como atributos "
@@ -62,12 +71,14 @@ class Checkpoint:
         # Um inteiro do NumPy não passaria na leitura, que não executa nada.
         self.seed = int(seed)
         self.steps = steps
+        self.data = data
 
     def save(self, history: History) -> None:
         """Grava o estado das partes e o histórico; se não consegue, avisa e segue."""
         state = {
             "seed": self.seed,
             "steps": self.steps,
+            "data": self.data,
             "history": history.to_dict(),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
@@ -110,6 +121,11 @@ class Checkpoint:
             self._refuse(
                 f"foi gravado com {state['steps']} passos por época; este treinamento tem {self.steps} "
                 "(outros dados, ou outro tamanho de lote). Apague-o para recomeçar"
+            )
+        if state.get("data") != self.data:
+            self._refuse(
+                "foi gravado com outros dados (outras imagens, ou em outro tamanho), e o que a rede já aprendeu é "
+                "deles. Apague-o para recomeçar, ou grave este treinamento noutro lugar"
             )
         if done > epochs:
             self._refuse(f"já tem {done} épocas; este treinamento pede {epochs}")
