@@ -188,7 +188,8 @@ def _train_with(options: argparse.Namespace) -> int:
         checks.require(None not in folders, "faltou uma das pastas: informe --dominio-x e --dominio-y")
         side = 256 if options.tamanho is None else options.tamanho
         # Dito já, e não depois de ler as fotos ou no meio do treino.
-        checks.integer(side, "--tamanho", low=recipe.least_side, multiple=8)
+        least = recipe.least_side(recipe.config) if recipe.least_side is not None else 8
+        checks.integer(side, "--tamanho", low=max(8, least), multiple=8)
         photos = PhotoDomains.from_folders(*folders, side)
         print(f"Dados: {photos.name}")
     return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)

@@ -85,7 +85,7 @@ def loading() -> Iterator[None]:
 
 
 def tolerate_any_terminal() -> None:
-    """As saídas aceitam qualquer texto: num terminal em latin-1 ou ascii, o que ele não sabe escrever sai como ``?``."""
+    """As saídas aceitam qualquer texto: o que um terminal em latin-1 ou ascii não sabe escrever sai como ``?``."""
     for stream in (sys.stdout, sys.stderr):
         # Num caderno, ou sob quem troca as saídas, elas já são de outro tipo e aceitam tudo.
         if isinstance(stream, io.TextIOWrapper):

@@ -25,6 +25,12 @@ CONFIG = Config(
     },
 )
 
+
+def smallest_photo(config: Config) -> int:
+    """O menor lado que os dois discriminadores julgam."""
+    return max(least_side(config.networks[name]["n_downs"]) for name in ("disc_x", "disc_y"))
+
+
 RECIPE = Recipe(
     name="cyclegan_photos",
     title="CycleGAN de fotos",
@@ -34,6 +40,6 @@ RECIPE = Recipe(
     batch_size=1,
     scales={"rapido": Scale(1), "padrao": Scale(20), "completo": Scale(200)},
     data=PhotoDomains,
-    least_side=least_side(DISCRIMINATOR["n_downs"]),
+    least_side=smallest_photo,
     translators=both_ways,
 )

@@ -84,7 +84,7 @@ class Recipe:
         scales: o que cada perfil quer dizer para esta família.
         data: com que tipo de conjunto ela treina.
         batches: ``batches(dados, batch_size, seed=)``, os lotes do laço; sem ela, os do próprio conjunto.
-        least_side: o menor lado de foto que as redes aceitam, se ela treina com fotos.
+        least_side: da configuração, o menor lado de foto que as redes aceitam, se ela treina com fotos.
         photos: nome da receita que treina as mesmas redes com as fotos da pessoa, se há uma.
         sampler: do passo, a rede que tem ``sample(n)``; ``None`` se o modelo não gera imagens.
         translators: do passo, a rede de cada sentido (``"xy"`` e ``"yx"``), se ele traduz de um domínio a outro.
@@ -104,7 +104,7 @@ class Recipe:
     scales: Mapping[str, Scale]
     data: type[ImageDataset] | type[PhotoDomains] = ImageDataset
     batches: Callable[..., BatchSource] = own_batches
-    least_side: int = 1
+    least_side: Callable[[Config], int] | None = None
     photos: str | None = None
     sampler: Callable[[Any], Any] | None = None
     translators: Callable[[Any], Mapping[str, nn.Module]] | None = None
@@ -204,9 +204,6 @@ def _training_data(recipe: Recipe, dataset: Any, scale: Scale, seed: int) -> Any
     came = type(dataset).__name__ if dataset is not None else "nada"
     wanted = recipe.data.__name__
     checks.require(isinstance(dataset, recipe.data), f"{recipe.name}: veio {came}; esperava {wanted} para treinar")
-    if isinstance(dataset, PhotoDomains):
-        size, least = dataset.size, recipe.least_side
-        checks.require(size >= least, f"{recipe.name}: as fotos têm lado {size}; esperava pelo menos {least}")
     if scale.images is not None:
         dataset = dataset.take(scale.images, seed=seed)
     return dataset.to(runtime.device())
