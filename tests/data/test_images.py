@@ -122,7 +122,8 @@ def test_labels_of_any_integer_type_become_int64(kind):
         assert torch.equal(dataset.labels, labels)
 
 
-def test_numpy_integers_take_and_batch(digits):
+def test_numpy_integers_take_and_batch():
+    digits = numbered(60)
     assert len(digits.take(np.int64(4))) == 4
     batches = digits.batches(np.int32(50))
     assert type(batches.batch_size) is int
