@@ -34,7 +34,7 @@ _PHRASES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """O analisador de argumentos de todos os comandos: o do argparse, que aqui fala português.
+    """O analisador de argumentos de todos os comandos: o do argparse, que aqui fala português, em qualquer terminal.
 
     Args:
         options: as do :class:`argparse.ArgumentParser`, por nome.
@@ -42,6 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"formatter_class": _Help, "add_help": False})
+        tolerate_any_terminal()
         self._positionals.title, self._optionals.title = "argumentos", "opções"
         self.add_argument("-h", "--help", action="help", help="mostra esta ajuda e sai")
 

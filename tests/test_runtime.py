@@ -152,7 +152,7 @@ def test_the_folder_is_the_one_numba_asks_for(compiled, tmp_path):
     caching = pytest.importorskip("numba.core.caching")
     runtime.share_numba_cache(["pacote"])
     (copied,) = (tmp_path / "cache" / "numba").iterdir()
-    wanted = caching._UserProvidedCacheLocator.get_suitable_cache_subpath(str(compiled / "f.py"))
+    wanted = caching._CacheLocator.get_suitable_cache_subpath(str(compiled / "f.py"))
     assert copied.name == wanted
 
 

@@ -55,7 +55,7 @@ def list_photos(folder: str | Path) -> list[Path]:
     left_out = ", ".join(f"{number} {kind}" for kind, number in sorted(others.items()))
     if not found:
         has = f"; tem {left_out}" if left_out else ""
-        raise DataError(f"{folder}: a pasta não tem imagens que eu saiba ler (procurei {', '.join(readable)}){has}")
+        raise DataError(f"{folder}: a pasta não tem imagens (procurei {', '.join(readable)}){has}")
     if left_out:
         runtime.notice(f"{folder}: ficou de fora o que não sei ler: {left_out} (fotos em HEIC, converta para JPEG)")
     return found
