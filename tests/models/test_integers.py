@@ -38,7 +38,7 @@ WITH_COUNT = {
     "VAE.sample": lambda n: VAES[None].sample(n),
     "timesteps": lambda n: torch.tensor(timesteps(10, n)),
     "cosine_schedule": lambda n: cosine_schedule(n * 10),
-    "elbo_terms": lambda n: torch.tensor(metrics.elbo_terms(VAES[None], IMAGES, n_samples=n).elbo),
+    "elbo_terms": lambda n: torch.tensor(metrics.elbo_terms(VAES[None], IMAGES, n_samples=n)["elbo"]),
     "iwae": lambda n: iwae_objective(VAES[None], type("Batch", (), {"x": IMAGES})(), k=n)["loss"],
     "interpolate": lambda n: interpolate(torch.zeros(2), torch.ones(2), n),
     "Diffusion.sample": lambda n: DIFFUSION.sample(n, steps=n),
