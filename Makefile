@@ -6,12 +6,20 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.pronto
 PORT ?= 8000
 
-# O executor passa caminhos relativos; os capítulos rodam em chapters/ e os testes em pastas temporárias.
-ifneq ($(strip $(CURSO_DADOS)),)
-export CURSO_DADOS := $(abspath $(CURSO_DADOS))
+# O executor passa caminhos relativos; os capítulos rodam em chapters/ e os testes em pastas temporárias. O make parte um
+# caminho nos espaços, e trataria um ~ entre aspas como nome de pasta: os espaços viajam disfarçados, e o ~ vira a casa.
+# $(value) porque um $ no caminho é um $, e não uma variável do make.
+SPACE := $() $()
+hide = $(subst $(SPACE),<espaço>,$(1))
+OWN_FOLDER := $(call hide,$(or $(value HOME),/sem-HOME))
+whole = $(subst <espaço>,$(SPACE),$(abspath $(patsubst ~,$(OWN_FOLDER),$(patsubst ~/%,$(OWN_FOLDER)/%,$(call hide,$(value $(1)))))))
+ifneq ($(strip $(value CURSO_DADOS)),)
+override CURSO_DADOS := $(call whole,CURSO_DADOS)
+export CURSO_DADOS
 endif
-ifneq ($(strip $(CURSO_CACHE)),)
-export CURSO_CACHE := $(abspath $(CURSO_CACHE))
+ifneq ($(strip $(value CURSO_CACHE)),)
+override CURSO_CACHE := $(call whole,CURSO_CACHE)
+export CURSO_CACHE
 endif
 
 .DEFAULT_GOAL := ajuda

@@ -25,13 +25,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from book import ledger  # noqa: E402
+from course_lib import files  # noqa: E402
+from course_lib.console import tolerate_any_terminal  # noqa: E402
 from course_lib.text import number  # noqa: E402
 
 # Os pacotes cujas versões mudam o que um capítulo mostra.
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "umap-learn", "ipywidgets")
 LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
 PATH_VARIABLES = ("CURSO_DADOS", "CURSO_CACHE")
-MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 BOOK_COMMAND = "from jupyter_book.cli.main import main; main()"
 
 EXECUTING = re.compile(r"^(?P<path>.*?): Executing notebook using")
@@ -93,13 +94,11 @@ def data_in_use(environ: Mapping[str, str]) -> str:
 
     Nada é lido: para um conjunto que não muda, basta o tamanho dos arquivos.
     """
-    base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    cache = environ.get("CURSO_CACHE") or str(Path(base) / "curso-redes-generativas")
-    for folder in filter(None, (environ.get("CURSO_DADOS"), cache)):
-        raw = Path(folder).expanduser() / "MNIST" / "raw"
-        sizes = [(raw / name).stat().st_size for name in MNIST_FILES if (raw / name).is_file()]
-        if len(sizes) == len(MNIST_FILES):
-            return f"MNIST {sizes}"
+    names = [name for split in files.MNIST_FILES.values() for name, _, _ in split]
+    for folder in filter(None, (files.data_root(environ), files.cache_dir(environ))):
+        found = [path for name in names if (path := files.mnist_file(folder, name)) is not None]
+        if len(found) == len(names):
+            return f"MNIST {[path.stat().st_size for path in found]}"
     return "sem MNIST no disco"
 
 
@@ -169,11 +168,16 @@ def kernel_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]
     for name in PATH_VARIABLES:
         if result.get(name):
             # Os capítulos rodam em chapters/: um caminho relativo apontaria para outro lugar.
-            result[name] = str(Path(result[name]).expanduser().absolute())
+            result[name] = str(files.expand(result[name], name).absolute())
     # A biblioteca desta árvore, ainda que outra esteja instalada; e o kernel deste ambiente, ainda que a pessoa tenha
-    # registrado outro com o mesmo nome.
+    # registrado outro com o mesmo nome, na sua pasta ou em JUPYTER_PATH, que o Jupyter olha antes de tudo.
     result["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), result.get("PYTHONPATH"))))
+    own = str(Path(sys.prefix) / "share" / "jupyter")
+    result["JUPYTER_PATH"] = os.pathsep.join(filter(None, (own, result.get("JUPYTER_PATH"))))
     result["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # O que os filhos escrevem é lido aqui como UTF-8, seja qual for o terminal da pessoa.
+    result["PYTHONIOENCODING"] = "utf-8"
+    result["PYTHONUTF8"] = "1"
     result["PYTHONUNBUFFERED"] = "1"
     return result
 
@@ -292,8 +296,12 @@ def build_book(root: Path) -> int:
 
 
 if __name__ == "__main__":
+    tolerate_any_terminal()
     try:
         sys.exit(build_book(ROOT))
+    except ValueError as error:
+        print(f"✘ {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\n⏹ Interrompido. Os capítulos que terminaram ficam guardados: make livro continua daí.")
         sys.exit(130)

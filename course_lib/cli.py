@@ -134,7 +134,10 @@ def build_parser() -> console.Parser:
     )
     training.add_argument("--dominio-y", type=Path, metavar="PASTA", help="só para cyclegan: fotos do domínio Y")
     training.add_argument(
-        "--tamanho", type=positive_integer, metavar="N", help="lado das fotos, múltiplo de 8 (padrão: 256)"
+        "--tamanho",
+        type=positive_integer,
+        metavar="N",
+        help="lado das fotos, múltiplo de 8, a partir de 24 (padrão: 256)",
     )
 
     sampling = commands.add_parser("amostrar", help="gera amostras e as grava num arquivo .npz")
@@ -183,7 +186,11 @@ def _train_with(options: argparse.Namespace) -> int:
         fits = recipe.data is PhotoDomains
         checks.require(fits, f"--dominio-x e --dominio-y são da {able}; {options.nome} treina com o MNIST")
         checks.require(None not in folders, "faltou uma das pastas: informe --dominio-x e --dominio-y")
-        photos = PhotoDomains.from_folders(*folders, options.tamanho or 256)
+        side = 256 if options.tamanho is None else options.tamanho
+        # Dito já, e não depois de ler as fotos ou no meio do treino.
+        least = recipe.least_side(recipe.config) if recipe.least_side is not None else 8
+        checks.integer(side, "--tamanho", low=max(8, least), multiple=8)
+        photos = PhotoDomains.from_folders(*folders, side)
         print(f"Dados: {photos.name}")
     return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import re
 import signal
 import sys
@@ -33,7 +34,7 @@ _PHRASES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """O analisador de argumentos de todos os comandos: o do argparse, que aqui fala português.
+    """O analisador de argumentos de todos os comandos: o do argparse, que aqui fala português, em qualquer terminal.
 
     Args:
         options: as do :class:`argparse.ArgumentParser`, por nome.
@@ -41,6 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"formatter_class": _Help, "add_help": False})
+        tolerate_any_terminal()
         self._positionals.title, self._optionals.title = "argumentos", "opções"
         self.add_argument("-h", "--help", action="help", help="mostra esta ajuda e sai")
 
@@ -80,8 +82,15 @@ def loading() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    tolerate_any_terminal()
+
+
+def tolerate_any_terminal() -> None:
+    """As saídas aceitam qualquer texto: o que um terminal em latin-1 ou ascii não sabe escrever sai como ``?``."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        # Num caderno, ou sob quem troca as saídas, elas já são de outro tipo e aceitam tudo.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def run(command: Callable[[], int], *expected: type[Exception]) -> int:

@@ -9,16 +9,20 @@ Variáveis reconhecidas:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
+
+from course_lib import files
 
 PROFILES = ("rapido", "padrao", "completo")
 
@@ -81,18 +85,64 @@ def fast_dtype() -> torch.dtype | None:
 
 
 def data_root() -> Path | None:
-    """Pasta de dados indicada por ``CURSO_DADOS``, ou ``None``."""
-    value = os.environ.get("CURSO_DADOS")
-    return Path(value).expanduser() if value else None
+    """Pasta de dados indicada por ``CURSO_DADOS``, ou ``None``.
+
+    Raises:
+        ValueError: o caminho tem um ``~`` e o sistema não sabe qual é a pasta da pessoa.
+    """
+    return files.data_root(os.environ)
 
 
 def cache_dir() -> Path:
-    """Pasta em que o curso guarda o que baixa e treina (``CURSO_CACHE`` ou a pasta de cache da pessoa)."""
-    value = os.environ.get("CURSO_CACHE")
-    if value:
-        return Path(value).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "curso-redes-generativas"
+    """Pasta em que o curso guarda o que baixa e treina (``CURSO_CACHE`` ou a pasta de cache da pessoa).
+
+    Quem não tem uma pasta de usuário que se grave (num contêiner, por exemplo) recebe uma na pasta temporária.
+
+    Raises:
+        ValueError: ``CURSO_CACHE`` tem um ``~`` e o sistema não sabe qual é a pasta da pessoa.
+    """
+    return files.cache_dir(os.environ)
+
+
+def share_numba_cache(packages: Sequence[str] = ("umap", "pynndescent")) -> None:
+    """Dá ao numba, que compila o UMAP quando ele é importado, uma pasta em que guardar o que compila.
+
+    O que se compilou na instalação fica junto do pacote. Quem não pode gravar ali (um laboratório, em que o curso foi
+    instalado por outra pessoa) compilaria tudo de novo, meio minuto a cada pessoa, e sem uma pasta de usuário que se
+    grave o ``import`` nem terminaria. Aqui o que já está compilado é copiado para o cache do curso, e é ele que o numba
+    usa. Quem escolheu ``NUMBA_CACHE_DIR``, ou pode gravar junto do pacote, não precisa de nada disto.
+
+    Args:
+        packages: os pacotes que o numba compila.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    specs = [find_spec(name) for name in packages]
+    compiled = [Path(spec.origin).parent / "__pycache__" for spec in specs if spec is not None and spec.origin]
+    if not compiled or all(os.access(_nearest(folder), os.W_OK) for folder in compiled):
+        return
+    try:
+        target = cache_dir() / "numba"
+        target.mkdir(parents=True, exist_ok=True)
+        if not os.access(target, os.W_OK):
+            return
+        for folder in compiled:
+            # O nome que o numba dá à pasta de cada pacote.
+            package = str(folder.parent.absolute())
+            own = target / f"{folder.parent.name}_{hashlib.sha1(package.encode()).hexdigest()}"
+            for source in (*folder.glob("*.nbc"), *folder.glob("*.nbi")):
+                copy = own / source.name
+                if not copy.exists() or copy.stat().st_mtime < source.stat().st_mtime:
+                    content = source.read_bytes()
+                    files.write_atomically(copy, lambda file, content=content: file.write(content))
+    except (OSError, ValueError):
+        # Sem a cópia o UMAP ainda se importa, se há onde gravar; e quem não o usa nem sabe disto.
+        return
+    os.environ["NUMBA_CACHE_DIR"] = str(target)
+
+
+def _nearest(folder: Path) -> Path:
+    return folder if folder.exists() else folder.parent
 
 
 def seed_everything(seed: int) -> None:
@@ -139,3 +189,7 @@ def in_notebook() -> bool:
 
     shell = get_ipython()
     return shell is not None and hasattr(shell, "kernel")
+
+
+# Antes que alguém importe o UMAP: depois o numba já terá decidido onde guardar.
+share_numba_cache()

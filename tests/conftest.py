@@ -9,7 +9,7 @@ import pytest
 from built_book import BuiltBook, copy_sources, run_build
 
 from course_lib import runtime
-from course_lib.data.images import MNIST_FILES
+from course_lib.files import MNIST_FILES
 
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +22,11 @@ import course_lib
 from book import build, ledger
 from book.course_book import bibliography, boxes, search
 from book.course_book.interface import read_repository
+from course_lib.files import MNIST_FILES
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+MNIST_NAMES = [name for split in MNIST_FILES.values() for name, _, _ in split]
 NOTEBOOKS = [name for name in DOCUMENTS if (ROOT / f"{name}.ipynb").exists()]
 
 
@@ -83,7 +87,7 @@ def test_data_change_executes_again(project: Path) -> None:
     before = build.compute_signature(project, environ)
     raw = project / "dados" / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in build.MNIST_FILES:
+    for name in MNIST_NAMES:
         (raw / name).write_bytes(b"123")
     after = build.compute_signature(project, environ)
     assert "os dados mudaram" in build.discard_stale(project / "_build", before, after)
@@ -143,6 +147,68 @@ def test_the_build_compares_the_numbers_of_the_text(
     assert said in build.compare_numbers(tmp_path, signature, target)
     assert target.is_file() == ("conferidos" in said)
     assert not wrong or "3,5 não tem origem" in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["{}", "MNIST/raw/{}.gz"])
+def test_data_left_loose_or_compressed_are_the_data_too(project: Path, place: str) -> None:
+    environ = {"CURSO_DADOS": str(project / "dados"), "CURSO_CACHE": str(project / "cache")}
+    assert build.data_in_use(environ) == "sem MNIST no disco"
+    for name in MNIST_NAMES:
+        path = project / "dados" / place.format(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"123")
+    assert build.data_in_use(environ) == "MNIST [3, 3, 3, 3]"
+
+
+def test_the_kernel_of_this_environment_comes_before_any_other(tmp_path: Path) -> None:
+    """Um ``python3`` de outro Python, em JUPYTER_PATH ou na pasta da pessoa, não executa os capítulos."""
+    foreign = {"argv": ["/outro/python", "-f", "{connection_file}"], "display_name": "Outro", "language": "python"}
+    for place in (tmp_path / "outro", tmp_path / "casa"):
+        (place / "kernels" / "python3").mkdir(parents=True)
+        (place / "kernels" / "python3" / "kernel.json").write_text(json.dumps(foreign), encoding="utf-8")
+    outside = os.environ | {"JUPYTER_PATH": str(tmp_path / "outro"), "JUPYTER_DATA_DIR": str(tmp_path / "casa")}
+    program = (
+        "from jupyter_client.kernelspec import KernelSpecManager\n"
+        "print(KernelSpecManager().get_kernel_spec('python3').argv[0])"
+    )
+
+    def kernel(environ: dict[str, str]) -> str:
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert kernel(outside) == "/outro/python"
+    # "python" sozinho é, para o Jupyter, o Python que o chama.
+    assert kernel(build.kernel_environment(tmp_path, outside)) in ("python", "python3", sys.executable)
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("terminal", ["latin-1", "ascii"])
+def test_a_terminal_that_cannot_write_everything_does_not_stop_the_build(tmp_path: Path, terminal: str) -> None:
+    chapters = small_book(tmp_path, ["unico"])
+    write_notebook(chapters / "unico.ipynb", "print('✔ ação…')")
+    outside = {name: value for name, value in os.environ.items() if name not in ("PYTHONUTF8", "PYTHONIOENCODING")}
+    result = subprocess.run(
+        [sys.executable, str(tmp_path / "book" / "build.py")],
+        cwd=tmp_path,
+        env={**outside, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": terminal},
+        capture_output=True,
+        encoding=terminal,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Livro pronto" in result.stdout
+    page = (tmp_path / "_build" / "html" / "chapters" / "unico.html").read_text(encoding="utf-8")
+    assert "✔ ação…" in page
+
+
+def test_a_tilde_without_a_home_is_an_error_in_portuguese(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Path, "expanduser", raise_no_home)
+    with pytest.raises(ValueError, match=r"CURSO_DADOS: veio '~/mnist', e não há pasta de usuário"):
+        build.kernel_environment(tmp_path, {"CURSO_DADOS": "~/mnist"})
+
+
+def raise_no_home(path: Path) -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 # --- As peças da extensão ---------------------------------------------------------------------------

@@ -25,7 +25,8 @@ def refuses(message: str, error: type[Exception] = ValueError):
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3), np.uint8(1), 10**400])
 def test_integers_of_python_and_numpy_are_integers(value):
-    checks.integer(value, "n")
+    assert checks.integer(value, "n") == value
+    assert type(checks.integer(value, "n")) is int
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, 2.5, "4", None, True, np.bool_(True), np.float32(2), torch.tensor(2)])
@@ -57,7 +58,9 @@ def test_many_at_once_name_the_wrong_one():
 
 @pytest.mark.parametrize("values", [(1,), [3, np.int64(2)], range(1, 4), torch.Size([2, 3])])
 def test_sequences_of_integers(values):
-    checks.integers(values, "sizes")
+    read = checks.integers(values, "sizes")
+    assert read == tuple(values)
+    assert {type(value) for value in read} == {int}
 
 
 @pytest.mark.parametrize(
@@ -317,6 +320,27 @@ def test_indices_are_a_row_of_integers(wrong):
     checks.index(torch.zeros(0, dtype=torch.int64), 0, 0, 9, "y")
     with refuses(r"y: veio .*; esperava um tensor de inteiros de forma \(3,\)$"):
         checks.index(wrong, 3, 0, 9, "y")
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32, torch.int16, torch.uint8])
+def test_integers_of_any_type_come_back_as_int64(kind):
+    y = torch.tensor([0, 9, 4])
+    for read in (
+        checks.index(y.to(kind), 3, 0, 9, "y"),
+        checks.classes(y.to(kind), 3, 10),
+        checks.integral(y.to(kind), "y", 3),
+        checks.conditioned(torch.zeros(3, 1, 28, 28), torch.zeros(3), y.to(kind), 10),
+    ):
+        assert read.dtype == torch.int64
+        assert torch.equal(read, y)
+
+
+def test_a_row_of_integers_of_a_given_length():
+    for wrong in (torch.zeros(3), torch.zeros(3, dtype=torch.bool), [0, 1, 2], np.zeros(3, dtype=int)):
+        with refuses("labels: veio .*; esperava um tensor de inteiros", TypeError):
+            checks.integral(wrong, "labels", 3)
+    with refuses(r"labels: veio um tensor de forma \(2,\); esperava \(3,\)$"):
+        checks.integral(torch.zeros(2, dtype=torch.int64), "labels", 3)
 
 
 def test_indices_out_of_range():

@@ -12,6 +12,7 @@ from PIL import Image
 from course_lib import cli, metrics, recipes
 from course_lib.data import hollow, load_embedded_digits
 from course_lib.data.photos import read_photo, to_image, to_signed
+from course_lib.recipes import engine
 from course_lib.weights import load_trained
 
 
@@ -248,6 +249,37 @@ def test_two_folders_of_photos_train_and_translate(name, tmp_path, monkeypatch, 
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "s" / "1.png")), expected)
 
 
+def test_interrupted_photos_are_not_resumed_with_others(tmp_path, monkeypatch, capsys):
+    small = smaller(recipes.RECIPES["cyclegan_photos"], n_downs=1)
+    monkeypatch.setitem(recipes.RECIPES, "cyclegan_photos", replace(small, scales={"rapido": recipes.Scale(2)}))
+    for folder, color in (("x", "red"), ("y", "blue"), ("z", "green")):
+        (tmp_path / folder).mkdir()
+        for index in range(2):
+            Image.new("RGB", (30, 30), color).save(tmp_path / folder / f"{index}.png")
+    real, interruptions = engine.fit, [KeyboardInterrupt]
+
+    class Interrupts:
+        def on_epoch(self, epoch, history):
+            if interruptions:
+                raise interruptions.pop()
+
+    monkeypatch.setattr(engine, "fit", lambda *args, **options: real(*args, **options, callbacks=[Interrupts()]))
+
+    def training(x: str, y: str, size: int) -> int:
+        options = ["--dominio-x", x, "--dominio-y", y, "--tamanho", str(size), "--saida", "pesos"]
+        return cli.main(["treinar", "cyclegan_photos", *options])
+
+    assert training("x", "y", 16) == 130
+    for other in (("x", "z", 16), ("y", "x", 16), ("x", "y", 24)):
+        capsys.readouterr()
+        assert training(*other) == 1
+        error = capsys.readouterr().err
+        assert "foi gravado com outros dados" in error
+        assert "Traceback" not in error
+    assert training("x", "y", 16) == 0
+    assert load_trained(tmp_path / "pesos", "cyclegan_photos")[1].dataset.name == "fotos (X: x, 2; Y: y, 2)"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -259,6 +291,8 @@ def test_two_folders_of_photos_train_and_translate(name, tmp_path, monkeypatch, 
         (["cyclegan_photos"], "cyclegan_photos treina com as suas fotos: informe --dominio-x e --dominio-y"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b"], "a: não achei esta pasta"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "20"], "múltiplo de 8"),
+        (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "8"], "--tamanho: veio 8; esperava um"),
+        (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "16"], "múltiplo de 8 ≥ 24"),
     ],
 )
 def test_bad_folders_of_photos(arguments, message, capsys):

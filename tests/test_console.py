@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import signal
 import subprocess
@@ -176,6 +177,13 @@ def test_after_the_imports_ctrl_c_is_an_exception_and_no_letter_is_an_error():
     assert result.returncode == 130
     assert result.stdout == "a??o\n"
     assert "Traceback" not in result.stderr
+
+
+def test_a_stream_that_is_not_a_terminal_is_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    console.tolerate_any_terminal()
+    print("ação…")
+    assert sys.stdout.getvalue() == "ação…\n"
 
 
 @pytest.mark.parametrize("package", ["course_lib", "course_grader"])

@@ -1,7 +1,9 @@
 """As conferências das bordas públicas, uma linha cada: dizem o que veio e o que se esperava. Só aqui.
 
-Uma conferência devolve ``None`` se o valor serve; se não, levanta ``TypeError`` (não é esse tipo de coisa) ou
-``ValueError`` (é, mas não este valor), em português e com o nome do argumento na frente. Nenhuma muda o que recebe.
+Uma conferência de um valor que não serve levanta ``TypeError`` (não é esse tipo de coisa) ou ``ValueError`` (é, mas não
+este valor), em português e com o nome do argumento na frente. As de inteiros devolvem o valor no tipo que as contas
+pedem, ``int`` ou int64, venha ele do Python, do NumPy ou de um arquivo; as outras não devolvem nada. Nenhuma muda o que
+recebe.
 """
 
 from course_lib.checks.tensors import (
@@ -15,6 +17,7 @@ from course_lib.checks.tensors import (
     guidance,
     images,
     index,
+    integral,
     levels,
     partly_known,
     same_shape,
@@ -53,6 +56,7 @@ __all__ = [
     "index",
     "integer",
     "integers",
+    "integral",
     "levels",
     "not_empty",
     "number",

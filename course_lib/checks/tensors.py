@@ -127,17 +127,20 @@ def images(
         dtype_of(x, layer, name)
 
 
-def sized_images(x: Any, channels: int, multiple: int, layer: nn.Module, name: str = "x") -> None:
-    """Imagens (B, channels, H, W) do tipo dos pesos de ``layer``, de altura e largura múltiplas de ``multiple``.
+def sized_images(x: Any, channels: int, multiple: int, layer: nn.Module, name: str = "x", *, least: int = 1) -> None:
+    """Imagens (B, channels, H, W) do tipo dos pesos de ``layer``, de lados múltiplos de ``multiple`` e ≥ ``least``.
 
     Raises:
         TypeError: não é um tensor desse tipo.
-        ValueError: a forma ou a faixa é outra, ou um lado não é múltiplo.
+        ValueError: a forma ou a faixa é outra, ou um lado não é múltiplo, ou é menor.
     """
     size = tuple(x.shape[2:]) if isinstance(x, Tensor) and x.ndim == 4 else IMAGE_SHAPE[1:]
     images(x, name, shape=(channels, *size), layer=layer)
-    if not all(side > 0 and side % multiple == 0 for side in size):
-        raise ValueError(f"{name}: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}")
+    if not all(side >= least and side > 0 and side % multiple == 0 for side in size):
+        smallest = f", a partir de {least}" if least > multiple else ""
+        raise ValueError(
+            f"{name}: as imagens são {size[0]}×{size[1]}; esperava lados múltiplos de {multiple}{smallest}"
+        )
 
 
 def levels(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
@@ -156,23 +159,49 @@ def levels(x: Any, name: str = "x", *, shape: tuple[int, ...] = IMAGE_SHAPE) -> 
         )
 
 
-def index(index: Any, n: int, low: int, high: int, name: str) -> None:
+def integral(x: Any, name: str, n: int) -> Tensor:
+    """``n`` inteiros de qualquer tipo, num tensor (n,).
+
+    Returns:
+        O mesmo tensor, em int64: é o que as perdas, as tabelas e os índices do PyTorch pedem.
+
+    Raises:
+        TypeError: não é um tensor de inteiros.
+        ValueError: a forma é outra.
+    """
+    if not _is_integral(x):
+        raise TypeError(f"{name}: veio {_kind(x)}; esperava um tensor de inteiros (torch.int64, por exemplo)")
+    shape(x, name, n)
+    return x.long()
+
+
+def _is_integral(x: Any) -> bool:
+    return isinstance(x, Tensor) and not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
+
+
+def index(index: Any, n: int, low: int, high: int, name: str) -> Tensor:
     """``n`` inteiros de ``low`` a ``high``, num tensor (n,).
+
+    Returns:
+        O mesmo tensor, em int64: com int32, que é o do NumPy no Windows, ou uint8, algumas contas do PyTorch falham.
 
     Raises:
         ValueError: o tipo, a forma ou a faixa é outra.
     """
-    integral = isinstance(index, Tensor) and not (index.is_floating_point() or index.is_complex())
-    if not integral or index.dtype == torch.bool or index.shape != (n,):
+    if not _is_integral(index) or index.shape != (n,):
         came = f"um tensor {index.dtype} de forma {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
         raise ValueError(f"{name}: veio {came}; esperava um tensor de inteiros de forma ({n},)")
     _within(index, low, high, name, f"inteiros de {low} a {high}")
+    return index.long()  # type: ignore[no-any-return]
 
 
-def classes(y: Any, n: int, n_classes: int | None, name: str = "y", *, optional: bool = False) -> None:
+def classes(y: Any, n: int, n_classes: int | None, name: str = "y", *, optional: bool = False) -> Tensor | None:
     """``n`` classes de 0 a ``n_classes`` - 1, num tensor (n,); numa rede sem classes (``None``), classe nenhuma.
 
     Com ``optional``, a classe pode faltar: ``y`` é ``None``, ou tem o índice ``n_classes``, que diz "sem classe".
+
+    Returns:
+        As mesmas classes, em int64 (veja :func:`index`).
 
     Raises:
         ValueError: ``y`` falta, sobra, ou não é das classes.
@@ -180,13 +209,17 @@ def classes(y: Any, n: int, n_classes: int | None, name: str = "y", *, optional:
     if n_classes is None:
         require(y is None, f"{name}: veio uma classe, e esta rede não é condicional")
     elif y is not None:
-        index(y, n, 0, n_classes if optional else n_classes - 1, name)
+        return index(y, n, 0, n_classes if optional else n_classes - 1, name)
     else:
         require(optional, f"{name}: falta a classe; esta rede é condicional, de {n_classes} classes")
+    return None
 
 
-def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> None:
+def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> Tensor | None:
     """O que uma rede de difusão recebe: imagens ruidosas, um instante e a classe (ou nada) de cada uma.
+
+    Returns:
+        As classes, em int64 (veja :func:`index`).
 
     Raises:
         TypeError: ``x`` não é um tensor de ponto flutuante.
@@ -194,7 +227,7 @@ def conditioned(x: Any, t: Tensor, y: Any, n_classes: int | None) -> None:
     """
     images(x, in_range=False)
     times(t, len(x))
-    classes(y, len(x), n_classes, optional=True)
+    return classes(y, len(x), n_classes, optional=True)
 
 
 def partly_known(x: Any, mask: Tensor) -> None:

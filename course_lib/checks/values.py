@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, overload
 
 from course_lib import text
 
@@ -25,23 +25,39 @@ def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
+@overload
+def integer(
+    value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: Literal[False] = False
+) -> int: ...
+
+
+@overload
+def integer(
+    value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: bool
+) -> int | None: ...
+
+
 def integer(
     value: Any, name: str, *, low: int = 1, high: int | None = None, multiple: int = 1, optional: bool = False
-) -> None:
+) -> int | None:
     """Um inteiro de ``low`` a ``high`` (sem ``high``, a partir de ``low``), múltiplo de ``multiple``.
 
     Com ``optional``, ``None`` também serve: o argumento que falta.
+
+    Returns:
+        O mesmo número, como ``int`` do Python: há contas do PyTorch, e arquivos, em que um do NumPy não serve.
 
     Raises:
         ValueError: não é um inteiro, ou está fora da faixa.
     """
     if optional and value is None:
-        return
+        return None
     top = math.inf if high is None else high
     if not (_is(value, Integral) and low <= value <= top and value % multiple == 0):
         kind = {1: "inteiro", 2: "inteiro par"}.get(multiple, f"múltiplo de {multiple}")
         span = f"≥ {low}" if high is None else f"de {low} a {high}"
         raise ValueError(f"{name}: veio {value!r}; esperava um {kind} {span}")
+    return int(value)
 
 
 def sizes(**values: Any) -> None:
@@ -56,8 +72,11 @@ def sizes(**values: Any) -> None:
 
 def integers(
     values: Any, name: str, *, low: int = 1, length: int | None = None, least: int = 1, multiple: int = 1
-) -> None:
+) -> tuple[int, ...]:
     """Uma sequência de inteiros a partir de ``low``: ``length`` deles ou, sem ele, pelo menos ``least``.
+
+    Returns:
+        Os mesmos números, como ``int`` do Python.
 
     Raises:
         ValueError: não é uma sequência assim.
@@ -69,6 +88,7 @@ def integers(
         some = "uma sequência de" if least <= 1 else f"pelo menos {least}"
         wanted = f"{some if length is None else length} {kind}"
         raise ValueError(f"{name}: veio {tuple(values) if listed else repr(values)}; esperava {wanted} ≥ {low}")
+    return tuple(map(int, values))
 
 
 def number(

@@ -7,11 +7,6 @@ imagem, e é daí que vem a maior parte da velocidade do curso.
 from __future__ import annotations
 
 import hashlib
-import http.client
-import socket
-import ssl
-import sys
-import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -22,7 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_lib import checks, runtime
+from course_lib import checks, files, runtime
+from course_lib.data import mnist
+from course_lib.data.mnist import DataError as DataError
 from course_lib.text import number
 
 SPLITS = {"train": "treino", "test": "teste"}
@@ -30,25 +27,6 @@ EMBEDDED = "dígitos embutidos"
 
 # Chave que separa a ordem dos lotes do ruído do treinamento, que usam a mesma semente.
 ORDER = 2
-
-# Falhas da rede que são OSError; qualquer outro OSError durante o download vem do disco.
-NETWORK_ERRORS = (urllib.error.URLError, ssl.SSLError, TimeoutError, ConnectionError)
-
-# SHA-256 de cada arquivo do MNIST depois de descompactado, e quantos bytes ele tem.
-MNIST_FILES = {
-    "train": (
-        ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
-        ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
-    ),
-    "test": (
-        ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
-        ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
-    ),
-}
-
-
-class DataError(OSError):
-    """Um arquivo de dados está estragado, ou não pôde ser gravado; a mensagem diz qual e o que fazer."""
 
 
 class Batch(NamedTuple):
@@ -76,7 +54,7 @@ class ImageDataset:
 
     Attributes:
         images: (N, 1, 28, 28), float32 em [-1, 1].
-        labels: (N,), int64.
+        labels: (N,), int64; de outro tipo de inteiro, são convertidos.
         name: nome que figuras e tabelas imprimem; resultado em dígitos embutidos nunca passa por MNIST.
         selection: se é o conjunto inteiro, as primeiras imagens dele ou um sorteio.
         seed: semente do sorteio, quando houve um.
@@ -95,9 +73,9 @@ class ImageDataset:
     def __post_init__(self) -> None:
         checks.images(self.images, "images")
         checks.dtype(self.images, "images", torch.float32)
-        checks.dtype(self.labels, "labels", torch.int64)
         checks.not_empty(self.images, "images")
-        checks.shape(self.labels, "labels", len(self.images))
+        # Rótulos que vêm do NumPy ou de um arquivo têm outros tipos de inteiro; aqui, como nas perdas, int64.
+        object.__setattr__(self, "labels", checks.integral(self.labels, "labels", len(self.images)))
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -139,7 +117,7 @@ class ImageDataset:
         Raises:
             ValueError: ``n`` não é um inteiro maior que zero.
         """
-        checks.integer(n, "n")
+        n = checks.integer(n, "n")
         if n >= len(self):
             return self
         if seed is None:
@@ -188,7 +166,7 @@ class Batches:
     """
 
     def __init__(self, dataset: ImageDataset, batch_size: int, *, shuffle: bool = True, seed: int = 0) -> None:
-        checks.integer(batch_size, "batch_size")
+        batch_size = checks.integer(batch_size, "batch_size")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -198,6 +176,10 @@ class Batches:
     def set_epoch(self, epoch: int) -> None:
         """Escolhe a época (a partir de 0) cuja ordem a próxima iteração usará."""
         self.epoch = epoch
+
+    def sha256(self) -> str:
+        """SHA-256 das imagens e dos rótulos: só com os mesmos se retoma um treinamento."""
+        return fingerprint(self.dataset.images, self.dataset.labels)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -218,54 +200,65 @@ class Batches:
         self.epoch += 1
 
 
+def fingerprint(*tensors: Tensor) -> str:
+    """SHA-256 das formas e dos valores de ``tensors``, na ordem."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
 def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
     """MNIST como tensores; na falta de arquivo e de rede, os dígitos embutidos, com um aviso.
 
-    Procura, nesta ordem: ``root`` ou ``CURSO_DADOS``; a pasta de cache do curso; o download do torchvision, com os
-    seus espelhos. O SHA-256 de cada arquivo é conferido: o que está estragado no cache é refeito; numa
-    pasta indicada por você nada é apagado, e o arquivo bom é baixado para o cache.
+    Procura, nesta ordem: ``root`` ou ``CURSO_DADOS``; a pasta de cache do curso; os espelhos que o torchvision
+    conhece. O SHA-256 de cada arquivo é conferido: o que está estragado no cache é refeito; numa pasta indicada por
+    você nada é apagado nem gravado, e o arquivo bom é baixado para o cache. Vários processos podem chamá-la ao mesmo
+    tempo com o cache vazio: um baixa, os outros esperam.
 
     Args:
         split: ``"train"`` (60.000 imagens) ou ``"test"`` (10.000).
-        root: pasta que contém ``MNIST/raw``.
+        root: pasta que contém ``MNIST/raw``, ou em que estão os arquivos; servem também os ``.gz``.
 
     Returns:
         Imagens (N, 1, 28, 28) float32 em [-1, 1] e rótulos (N,) int64.
 
     Raises:
         ValueError: ``split`` desconhecido.
-        DataError: um arquivo da pasta indicada está estragado e não há rede para repará-lo, ou a pasta de cache não
-            pôde ser gravada.
+        DataError: um arquivo da pasta indicada está estragado e não há rede para repará-lo, ou há rede e a pasta de
+            cache não pôde ser gravada.
 
     Referência:
         LeCun, Bottou, Bengio e Haffner (1998), *Gradient-based learning applied to document recognition*.
     """
     checks.one_of(split, "split", SPLITS)
-    chosen = Path(root).expanduser() if root is not None else runtime.data_root()
-    problems = []
+    chosen = files.expand(root, "root") if root is not None else runtime.data_root()
+    damaged: list[mnist.Problem] = []
     if chosen is not None:
-        problems = _find_problems(chosen, split)
-        if not problems:
-            return _read_mnist(chosen, split)
-    damaged = [problem for problem in problems if problem.damaged]
+        found = mnist.read(chosen, split)
+        if not found.problems:
+            return _from_files(found.contents, split)
+        damaged = [problem for problem in found.problems if problem.damaged]
     cache = runtime.cache_dir()
-    if _find_problems(cache, split):
-        failure = _download_mnist(cache, split)
-        if failure is not None and damaged:
-            raise DataError(
-                f"{damaged[0]}\nNão consegui baixar uma cópia boa (há rede?). Troque o arquivo, ou chame "
-                "load_embedded_digits() para seguir com os dígitos embutidos."
-            ) from failure
-        if failure is not None:
-            where = f" em {chosen}" if chosen is not None else ""
-            runtime.notice(
-                f"Não achei o MNIST{where} e não consegui baixá-lo (há rede?): seguindo com os {EMBEDDED} do "
-                "scikit-learn (1.797 dígitos de 8×8 ampliados). Os números do capítulo valem para o MNIST verdadeiro."
-            )
-            return load_embedded_digits(split)
+    found = mnist.read(cache, split)
+    if found.problems:
+        found = mnist.fetch(cache, split)
+    if found.problems and damaged:
+        raise DataError(
+            f"{damaged[0]}\nNão consegui baixar uma cópia boa (há rede?). Troque o arquivo, ou chame "
+            "load_embedded_digits() para seguir com os dígitos embutidos."
+        )
+    if found.problems:
+        runtime.notice(
+            f"Não achei o MNIST ({mnist.missing(chosen or cache)}) e não consegui baixá-lo (há rede?): seguindo com os "
+            f"{EMBEDDED} do scikit-learn (1.797 dígitos de 8×8 ampliados). Os números do capítulo valem para o MNIST "
+            "verdadeiro."
+        )
+        return load_embedded_digits(split)
     if damaged:
         runtime.notice(f"{damaged[0]}; usando a cópia boa que está em {cache}")
-    return _read_mnist(cache, split)
+    return _from_files(found.contents, split)
 
 
 def load_embedded_digits(split: str) -> ImageDataset:
@@ -297,86 +290,11 @@ def load_embedded_digits(split: str) -> ImageDataset:
     return ImageDataset(levels / 127.5 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
 
 
-class _Problem(NamedTuple):
-    path: Path
-    damaged: bool
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.detail}"
-
-
-def _find_problems(root: Path, split: str) -> list[_Problem]:
-    """O que falta ou está estragado em ``root/MNIST/raw`` para ler ``split``."""
-    problems = []
-    for name, sha256, size in MNIST_FILES[split]:
-        path = root / "MNIST" / "raw" / name
-        if not path.is_file():
-            problems.append(_Problem(path, False, "arquivo ausente"))
-        elif path.stat().st_size != size:
-            detail = f"arquivo truncado ou alterado: tem {path.stat().st_size} bytes, esperava {size}"
-            problems.append(_Problem(path, True, detail))
-        elif (found := _sha256(path)) != sha256:
-            problems.append(_Problem(path, True, f"conteúdo alterado: SHA-256 {found[:12]}…, esperava {sha256[:12]}…"))
-    return problems
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_mnist(root: Path, split: str) -> ImageDataset:
-    # Os leitores do torchvision, e não a sua classe MNIST: ela exige os quatro arquivos mesmo para ler um par, e dá
-    # preferência a uma pasta `processed` antiga, que ninguém conferiu.
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    image_path, label_path = (str(root / "MNIST" / "raw" / name) for name, _, _ in MNIST_FILES[split])
-    images = read_image_file(image_path).unsqueeze(1).float().div_(127.5).sub_(1.0)
-    return ImageDataset(images, read_label_file(label_path).long(), f"MNIST ({SPLITS[split]})")
-
-
-def _download_mnist(root: Path, split: str) -> Exception | None:
-    """Põe em ``root`` o que falta de ``split``. Devolve o último erro, se nenhum espelho deu um arquivo bom.
-
-    Raises:
-        DataError: a pasta não pôde ser gravada.
-    """
-    try:
-        for problem in _find_problems(root, split):
-            if problem.damaged:
-                print(f"{problem}; refazendo", file=sys.stderr)
-            error = _download_file(problem.path)
-            if error is not None:
-                return error
-    except OSError as error:
-        raise DataError(
-            f"não consegui gravar o MNIST em {root / 'MNIST' / 'raw'} ({error.strerror or error}). Libere espaço, ou "
-            "escolha outra pasta com CURSO_CACHE, ou aponte CURSO_DADOS para uma cópia do MNIST; "
-            "load_embedded_digits() não precisa de disco."
-        ) from error
-    remaining = _find_problems(root, split)
-    return DataError(str(remaining[0])) if remaining else None
-
-
-def _download_file(path: Path) -> Exception | None:
-    """Baixa ``path.gz`` do primeiro espelho que o tenha inteiro e o descompacta; sem rede, serve o .gz já baixado."""
-    from torchvision.datasets import MNIST
-    from torchvision.datasets.utils import download_and_extract_archive
-
-    archive = f"{path.name}.gz"
-    md5 = dict(MNIST.resources)[archive]
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(20)
-    error: Exception | None = None
-    try:
-        for mirror in MNIST.mirrors:
-            try:
-                download_and_extract_archive(f"{mirror}{archive}", str(path.parent), filename=archive, md5=md5)
-                return None
-            # RuntimeError é o que o torchvision levanta quando o MD5 não confere: o espelho mandou outra coisa.
-            except (RuntimeError, http.client.HTTPException, *NETWORK_ERRORS) as failure:
-                error = failure
-    finally:
-        socket.setdefaulttimeout(timeout)
-    return error
+def _from_files(contents: dict[str, bytes], split: str) -> ImageDataset:
+    # Conferido o SHA-256, os cabeçalhos, de 16 e de 8 bytes, são os que se sabe.
+    pixels, labels = (
+        torch.frombuffer(bytearray(contents[name]), dtype=torch.uint8, offset=header)
+        for (name, _, _), header in zip(files.MNIST_FILES[split], (16, 8), strict=True)
+    )
+    images = pixels.view(len(labels), *checks.IMAGE_SHAPE).float().div_(127.5).sub_(1.0)
+    return ImageDataset(images, labels.long(), f"MNIST ({SPLITS[split]})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
-from course_lib import checks
+from course_lib import checks, files, runtime
 from course_lib.data.images import DataError
 from course_lib.data.unpaired import UnpairedBatches
 
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+# O que um sistema põe na pasta sem que ninguém peça; o que começa por ponto (as ._fotos do macOS) também não é foto.
+SYSTEM_FILES = ("desktop.ini", "thumbs.db")
 
 # Quanto a foto guardada é maior que o recorte que treina: 286 para 256, como no artigo.
 MARGIN = 286 / 256
@@ -27,18 +31,41 @@ MODES = {1: "L", 3: "RGB"}
 
 
 def list_photos(folder: str | Path) -> list[Path]:
-    """As imagens de uma pasta, em ordem alfabética; o que está em subpastas fica de fora.
+    """As imagens de uma pasta, em ordem alfabética; um aviso diz o que ficou de fora (subpastas, HEIC, vídeos…).
+
+    Os arquivos ocultos não contam: o macOS deixa ao lado de cada foto um ``._foto.jpg`` que não é imagem.
 
     Raises:
         DataError: a pasta não existe, ou não tem imagem nenhuma.
     """
-    folder = Path(folder).expanduser()
+    folder = files.expand(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: não achei esta pasta")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
+    readable = _readable_extensions()
+    found, others = [], Counter[str]()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
+            continue
+        if path.is_dir():
+            others["subpasta(s)"] += 1
+        elif path.suffix.lower() in readable:
+            found.append(path)
+        else:
+            others[path.suffix.lower() or "sem extensão"] += 1
+    left_out = ", ".join(f"{number} {kind}" for kind, number in sorted(others.items()))
     if not found:
-        raise DataError(f"{folder}: a pasta não tem imagens (procurei {', '.join(EXTENSIONS)})")
+        has = f"; tem {left_out}" if left_out else ""
+        raise DataError(f"{folder}: a pasta não tem imagens (procurei {', '.join(readable)}){has}")
+    if left_out:
+        runtime.notice(f"{folder}: ficou de fora o que não sei ler: {left_out} (fotos em HEIC, converta para JPEG)")
     return found
+
+
+def _readable_extensions() -> tuple[str, ...]:
+    """As de EXTENSIONS, e o HEIC e o AVIF se o Pillow desta máquina os lê."""
+    opens = {extension for extension, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    wanted = {*EXTENSIONS, ".heic", ".heif"}
+    return tuple(sorted(wanted & opens))
 
 
 def read_photo(path: str | Path, side: int, *, channels: int = 3) -> Tensor:
@@ -138,7 +165,7 @@ class PhotoDomains:
             ValueError: ``size`` não é um múltiplo de 8 maior que zero.
             DataError: veja :func:`load_photos`.
         """
-        checks.integer(size, "size", low=8, multiple=8)
+        size = checks.integer(size, "size", low=8, multiple=8)
         side = round(size * MARGIN)
         x, y = (load_photos(folder, side, progress=progress) for folder in (folder_x, folder_y))
         return cls(x, y, size, f"fotos (X: {Path(folder_x).name}, {len(x)}; Y: {Path(folder_y).name}, {len(y)})")
@@ -164,7 +191,7 @@ class PhotoDomains:
 
     def batches(self, batch_size: int, *, seed: int = 0) -> UnpairedBatches:
         """Lotes de recortes (B, 3, size, size) em [-1, 1], sorteados e espelhados ao acaso a cada época."""
-        return UnpairedBatches(self.x, self.y, batch_size, seed=seed, transform=self._crop)
+        return UnpairedBatches(self.x, self.y, batch_size, seed=seed, transform=self._crop, size=self.size)
 
     def _crop(self, photos: Tensor, generator: torch.Generator) -> Tensor:
         slack = photos.shape[-1] - self.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Toy:
         Raises:
             ValueError: ``n`` menor que 1.
         """
-        checks.integer(n, "n")
+        n = checks.integer(n, "n")
         if seed is not None:
             with runtime.isolated_seed(seed):
                 return self.sample(n)
@@ -90,8 +91,8 @@ class Toy:
 
     def batches(self, batch_size: int, n_batches: int) -> ToyBatches:
         """Uma época de ``n_batches`` lotes novos a cada passagem, para o laço de treinamento."""
-        checks.integer(batch_size, "batch_size")
-        checks.integer(n_batches, "n_batches")
+        batch_size = checks.integer(batch_size, "batch_size")
+        n_batches = checks.integer(n_batches, "n_batches")
         return ToyBatches(self, batch_size, n_batches)
 
 
@@ -105,6 +106,10 @@ class ToyBatches:
     toy: Toy
     batch_size: int
     n_batches: int
+
+    def sha256(self) -> str:
+        """SHA-256 do nome da densidade e do tamanho dos lotes: só com os mesmos se retoma um treinamento."""
+        return hashlib.sha256(f"{self.toy.name} {self.batch_size}".encode()).hexdigest()
 
     def __len__(self) -> int:
         return self.n_batches

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib import checks, runtime
-from course_lib.data.images import ORDER, ImageDataset
+from course_lib.data.images import ORDER, ImageDataset, fingerprint
 
 # Papel riscado na diagonal: riscos de dois pixels a cada quatro, com tons em [0, 1].
 STRIPE_PERIOD = 4
@@ -127,6 +127,7 @@ class UnpairedBatches:
         seed: semente da ordem.
         transform: ``transform(imagens, gerador)``, o que fazer com as imagens de cada lote (recortá-las ao acaso, por
             exemplo); o gerador também só depende de ``(seed, época)``.
+        size: lado das imagens que saem, se ``transform`` o muda.
 
     Raises:
         ValueError: ``batch_size`` não é um inteiro maior que zero.
@@ -140,18 +141,24 @@ class UnpairedBatches:
         *,
         seed: int = 0,
         transform: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+        size: int | None = None,
     ) -> None:
-        checks.integer(batch_size, "batch_size")
+        batch_size = checks.integer(batch_size, "batch_size")
         self.x = x
         self.y = y
         self.batch_size = batch_size
         self.seed = seed
         self.transform = transform
+        self.size = size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Escolhe a época (a partir de 0) cuja ordem a próxima iteração usará."""
         self.epoch = epoch
+
+    def sha256(self) -> str:
+        """SHA-256 das imagens dos dois domínios e do lado em que saem: só com os mesmos se retoma um treinamento."""
+        return fingerprint(self.x, self.y, torch.tensor(self.size or 0))
 
     def __len__(self) -> int:
         return -(-max(len(self.x), len(self.y)) // self.batch_size)

@@ -64,7 +64,7 @@ def elbo_terms(
         ValueError: verossimilhança desconhecida, ou imagens fora do suporte dela.
     """
     _check_support(images, likelihood, variance)
-    checks.integer(n_samples, "n_samples")
+    n_samples = checks.integer(n_samples, "n_samples")
     reconstruction = kl = 0.0
     with runtime.isolated_seed(seed):
         for x in images.split(max(1, ROWS_AT_ONCE // n_samples)):
@@ -111,7 +111,7 @@ def vae_nll(
         Burda, Grosse e Salakhutdinov (2016), *Importance weighted autoencoders*, equação 8.
     """
     _check_support(images, likelihood, variance)
-    checks.integer(n_samples, "n_samples")
+    n_samples = checks.integer(n_samples, "n_samples")
     images_at_once = max(1, ROWS_AT_ONCE // n_samples)
     total = 0.0
     chunks = images.split(images_at_once)

@@ -113,7 +113,7 @@ class PCA:
         checks.images(images, "images")
         x = images.flatten(1)
         dim = x.shape[1]
-        checks.integer(n_components, "n_components", high=dim)
+        n_components = checks.integer(n_components, "n_components", high=dim)
         mean = x.mean(0, dtype=torch.float64)
         gram = torch.zeros(dim, dim, dtype=torch.float64, device=x.device)
         for chunk in x.split(10_000):

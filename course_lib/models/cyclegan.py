@@ -62,7 +62,7 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         checks.sizes(image_channels=image_channels, width=width, fold=fold, n_blocks=n_blocks)
-        checks.integer(n_downs, "n_downs", low=0)
+        n_downs = checks.integer(n_downs, "n_downs", low=0)
         self.image_channels = image_channels
         self.multiple = fold * 2**n_downs
         # Numa imagem dobrada, 3×3 posições já cobrem tantos pixels quanto a convolução 7×7 do artigo, ou mais.
@@ -92,6 +92,14 @@ class ResnetGenerator(nn.Module):
         return fast_tanh(self.unfold(self.head(self.net(x))))
 
 
+def least_side(n_downs: int) -> int:
+    """O menor lado de imagem que o :class:`PatchDiscriminator` de ``n_downs`` julga: três vezes o seu passo.
+
+    Com duas vezes, a última normalização só teria uma posição, e de uma não se estima variância.
+    """
+    return 3 * 2**n_downs
+
+
 class PatchDiscriminator(nn.Module):
     r"""Julga retalhos da imagem, e não ela toda: devolve um mapa de logits, um por retalho.
 
@@ -117,6 +125,7 @@ class PatchDiscriminator(nn.Module):
         checks.sizes(image_channels=image_channels, width=width, n_downs=n_downs)
         self.image_channels = image_channels
         self.multiple = 2**n_downs
+        self.least = least_side(n_downs)
         layers = [nn.Conv2d(image_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for stride in (*(2,) * (n_downs - 1), 1):
             n_out = min(2 * width, 512)
@@ -134,9 +143,10 @@ class PatchDiscriminator(nn.Module):
         """Logits (B, h, w) de cada retalho de x (B, C, H, W) ser real; de 28×28 e um só passo 2, (B, 12, 12).
 
         Raises:
-            TypeError, ValueError: ``x`` não é um lote de imagens de C canais.
+            TypeError, ValueError: ``x`` não é um lote de imagens de C canais, ou elas são menores que
+                :func:`least_side`.
         """
-        checks.sized_images(x, self.image_channels, self.multiple, self.net)
+        checks.sized_images(x, self.image_channels, self.multiple, self.net, least=self.least)
         return self.net(x).squeeze(1)
 
 
@@ -161,7 +171,7 @@ class ImagePool:
     """
 
     def __init__(self, capacity: int = 50) -> None:
-        checks.integer(capacity, "capacity", low=0)
+        capacity = checks.integer(capacity, "capacity", low=0)
         self.capacity = int(capacity)  # um inteiro do NumPy não voltaria do checkpoint
         self.images: list[Tensor] = []
 

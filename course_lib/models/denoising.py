@@ -141,7 +141,7 @@ class ConvDenoiser(nn.Module):
 
     def __init__(self, width: int = 16, *, sigma_min: float = 0.05, sigma_max: float = 5.0) -> None:
         super().__init__()
-        checks.integer(width, "width")
+        width = checks.integer(width, "width")
         checks.span(sigma_min, sigma_max, "sigma_min e sigma_max", MAX_SIGMA, strict=True)
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max
@@ -196,7 +196,7 @@ class ConvDenoiser(nn.Module):
             Song e Ermon (2019), *Generative modeling by estimating gradients of the data distribution*; Ho, Jain e
             Abbeel (2020), equação 7.
         """
-        checks.integer(steps, "steps", low=2)
+        steps = checks.integer(steps, "steps", low=2)
         ratio = (self.sigma_min / self.sigma_max) ** (1 / (steps - 1))
         x = 2 * self.sigma_max * standard_normal(n, *IMAGE_SHAPE, like=self)
         for k in range(1, steps):

@@ -36,7 +36,7 @@ def linear_schedule(steps: int) -> Tensor:
     Referência:
         Ho, Jain e Abbeel (2020), seção 4.
     """
-    checks.integer(steps, "steps", low=21)
+    steps = checks.integer(steps, "steps", low=21)
     scale = 1_000 / steps
     return torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64)
 
@@ -60,7 +60,7 @@ def cosine_schedule(steps: int) -> Tensor:
     Referência:
         Nichol e Dhariwal (2021), *Improved denoising diffusion probabilistic models*, equação 17.
     """
-    checks.integer(steps, "steps")
+    steps = checks.integer(steps, "steps")
     u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     alpha_bar = torch.cos((u + 0.008) / 1.008 * math.pi / 2).square()
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
@@ -212,7 +212,7 @@ class Diffusion(nn.Module):
         Raises:
             ValueError: ``t`` não são n inteiros na faixa.
         """
-        checks.index(t, n, -1 if clean else 0, self.steps - 1, "t")
+        t = checks.index(t, n, -1 if clean else 0, self.steps - 1, "t")
         padded = F.pad(self.alpha_bar, (1, 0), value=1.0)
         return padded[t + 1].view(n, 1, 1, 1)
 
@@ -262,7 +262,7 @@ def timesteps(total: int, steps: int) -> list[tuple[int, int]]:
     Raises:
         ValueError: ``steps`` fora de 1..T.
     """
-    checks.integer(steps, "steps", high=total)
+    steps = checks.integer(steps, "steps", high=total)
     visited = [round((total - 1) * (1 - i / steps) - i / steps) for i in range(steps + 1)]
     return list(pairwise(visited))
 

@@ -56,7 +56,7 @@ class FlowMatching(nn.Module):
         Raises:
             ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``y`` ou guia pedidos a uma rede sem classes.
         """
-        checks.integer(steps, "steps", low=2, multiple=2)
+        steps = checks.integer(steps, "steps", low=2, multiple=2)
         x = standard_normal(n, *self.shape, like=self)
         y = draw_classes(n, class_count(self.network), self) if y is None else y
         x = integrate(lambda x, t: guided(self.network, x, t, y, guidance), x, steps=steps // 2)
@@ -111,7 +111,7 @@ def trajectory(
         ValueError: método desconhecido, ou ``steps`` menor que 1.
     """
     checks.one_of(method, "method", ("euler", "midpoint"))
-    checks.integer(steps, "steps")
+    steps = checks.integer(steps, "steps")
     h = (end - start) / steps
     for i in range(steps):
         t = torch.full((len(x),), start + i * h, device=x.device, dtype=x.dtype)

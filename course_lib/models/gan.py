@@ -106,7 +106,7 @@ class ConvGenerator(nn.Module):
 
     def __init__(self, latent_dim: int = 64, channels: int = 96, *, n_classes: int | None = None) -> None:
         super().__init__()
-        checks.integer(channels, "channels", low=2, multiple=2)
+        channels = checks.integer(channels, "channels", low=2, multiple=2)
         self.latent_dim = latent_dim
         self.n_classes = n_classes
         self.stem = nn.Linear(latent_dim + class_dim(n_classes), channels * 7 * 7, bias=False)
@@ -160,7 +160,7 @@ class ConvDiscriminator(nn.Module):
 
     def __init__(self, channels: int = 32, *, spectral: bool = False, n_classes: int | None = None) -> None:
         super().__init__()
-        checks.integer(channels, "channels")
+        channels = checks.integer(channels, "channels")
         self.n_classes = n_classes
         limit = spectral_norm if spectral else _as_is
         layers: list[nn.Module] = []
@@ -179,7 +179,7 @@ class ConvDiscriminator(nn.Module):
             TypeError, ValueError: ``x`` não é um lote de imagens; falta ou sobra ``y``, ou ele sai da faixa.
         """
         checks.images(x, layer=self.logit)
-        checks.classes(y, len(x), self.n_classes)
+        y = checks.classes(y, len(x), self.n_classes)
         h = self.features(x)
         logits: Tensor = self.logit(h).squeeze(1)
         return logits if self.label is None else logits + (self.label(y) * h).sum(1)

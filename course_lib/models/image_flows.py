@@ -303,7 +303,7 @@ def bits_per_dim(model: Flow, images: Tensor, *, n_samples: int = 1, seed: int =
     Referência:
         Ho et al. (2019), *Flow++*, seção 4.1 (a mesma média, com o ruído aprendido deles).
     """
-    checks.integer(n_samples, "n_samples")
+    n_samples = checks.integer(n_samples, "n_samples")
     with runtime.isolated_seed(seed):
         log_mean = [
             torch.stack([model.log_prob(x) for _ in range(n_samples)]).logsumexp(0) - math.log(n_samples)

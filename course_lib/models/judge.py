@@ -33,7 +33,7 @@ class JudgeNetwork(nn.Module):
             nn.MaxPool2d(2),
             nn.Flatten(),
             nn.Linear(2 * width * 7 * 7, n_features),
-            nn.BatchNorm1d(n_features),
+            _BatchNorm(n_features),
         )
         self.head = nn.Linear(n_features, 10)
 
@@ -49,6 +49,19 @@ class JudgeNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, 10) de x (B, 1, 28, 28)."""
         return self.head(F.relu(self.features(x)))
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """A normalização por lote, também de um lote de um exemplo só: de um não se estima variância nenhuma.
+
+    É o que sobra no fim da época quando o número de imagens é um múltiplo do lote, mais uma; ele se normaliza com as
+    médias móveis, como fora do treino.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
 
 
 def _conv(n_in: int, n_out: int) -> tuple[nn.Module, ...]:

@@ -29,7 +29,7 @@ def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) 
     Raises:
         ValueError: menos de duas larguras, ou alguma menor que 1.
     """
-    checks.integers(sizes, "larguras das camadas", least=2)
+    sizes = checks.integers(sizes, "larguras das camadas", least=2)
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
@@ -42,7 +42,7 @@ def widths_between(n_in: int, hidden_dims: Sequence[int], n_out: int, *, least: 
     Raises:
         ValueError: ``hidden_dims`` não é uma sequência de inteiros maiores que zero, ou são poucos.
     """
-    checks.integers(hidden_dims, "hidden_dims", least=least)
+    hidden_dims = checks.integers(hidden_dims, "hidden_dims", least=least)
     return (n_in, *hidden_dims, n_out)
 
 
@@ -91,7 +91,7 @@ def interpolate(z_start: Tensor, z_end: Tensor, n: int) -> Tensor:
         ValueError: as formas diferem, ou ``n`` é menor que 2.
     """
     checks.same_shape("z_start e z_end", z_start, z_end, axes=1)
-    checks.integer(n, "n", low=2)
+    n = checks.integer(n, "n", low=2)
     t = torch.linspace(0, 1, n, dtype=z_start.dtype, device=z_start.device).unsqueeze(1)
     return (1 - t) * z_start + t * z_end
 
@@ -128,7 +128,7 @@ def draw_classes(n: int, n_classes: int | None, like: nn.Module) -> Tensor | Non
     Raises:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
-    checks.integer(n, "n")
+    n = checks.integer(n, "n")
     return None if n_classes is None else torch.randint(n_classes, (n,), device=next(like.parameters()).device)
 
 
@@ -143,7 +143,7 @@ def class_dim(n_classes: int | None) -> int:
     Raises:
         ValueError: ``n_classes`` não é ``None`` nem um inteiro maior que zero.
     """
-    checks.integer(n_classes, "n_classes", optional=True)
+    n_classes = checks.integer(n_classes, "n_classes", optional=True)
     return n_classes or 0
 
 
@@ -153,7 +153,7 @@ def with_class(value: Tensor, y: Tensor | None, n_classes: int | None) -> Tensor
     Raises:
         ValueError: ``y`` falta, sobra, ou não é das classes.
     """
-    checks.classes(y, len(value), n_classes)
+    y = checks.classes(y, len(value), n_classes)
     if y is None or n_classes is None:
         return value
     return torch.cat([value, F.one_hot(y, n_classes).to(value.dtype)], dim=1)
@@ -165,7 +165,7 @@ def standard_normal(n: int, *shape: int, like: nn.Module) -> Tensor:
     Raises:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
-    checks.integer(n, "n")
+    n = checks.integer(n, "n")
     weights = next(chain(like.parameters(), like.buffers()))
     return torch.randn(n, *shape, device=weights.device, dtype=weights.dtype)
 

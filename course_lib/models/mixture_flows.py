@@ -144,7 +144,7 @@ class MixtureCoupling(Coupling):
         self, order: Sequence[int], network: nn.Module, *, n_components: int = 4, max_log_scale: float = 3.0
     ) -> None:
         super().__init__(order, network, max_log_scale=max_log_scale)
-        checks.integer(n_components, "n_components")
+        n_components = checks.integer(n_components, "n_components")
         self.n_components = n_components
         self.n_parameters = 3 * n_components + 2
         start = torch.linspace(-2, 2, n_components) if n_components > 1 else torch.zeros(1)

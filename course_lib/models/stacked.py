@@ -53,7 +53,7 @@ def stack_layers(sizes: Sequence[int], *, relu_code: bool = True) -> list[StackL
     Raises:
         ValueError: menos de duas larguras, ou alguma menor que 1.
     """
-    checks.integers(sizes, "sizes", least=2)
+    sizes = checks.integers(sizes, "sizes", least=2)
     layers = [StackLayer(n_in, n_out) for n_in, n_out in pairwise(sizes)]
     layers[-1].relu = relu_code
     return layers

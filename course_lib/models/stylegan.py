@@ -28,7 +28,7 @@ MARGIN = (RESOLUTIONS[-1] - IMAGE_SHAPE[-1]) // 2
 
 
 def _one_per_resolution(channels: Sequence[int]) -> list[int]:
-    checks.integers(channels, "channels", length=len(RESOLUTIONS))
+    channels = checks.integers(channels, "channels", length=len(RESOLUTIONS))
     return list(channels)
 
 
@@ -52,7 +52,7 @@ class MappingNetwork(nn.Module):
 
     def __init__(self, z_dim: int = 64, w_dim: int = 64, n_layers: int = 4) -> None:
         super().__init__()
-        checks.integer(n_layers, "n_layers")
+        n_layers = checks.integer(n_layers, "n_layers")
         self.z_dim = z_dim
         widths = [z_dim] + [w_dim] * n_layers
         self.layers = nn.ModuleList(
@@ -211,7 +211,7 @@ class StyleGenerator(nn.Module):
         Referência:
             Karras, Laine e Aila (2019), seção 3.1.
         """
-        checks.integer(crossover, "crossover", low=0, high=self.n_styles)
+        crossover = checks.integer(crossover, "crossover", low=0, high=self.n_styles)
         checks.same_shape("w_coarse e w_fine", w_coarse, w_fine)
         first = (torch.arange(self.n_styles, device=w_coarse.device) < crossover)[:, None]
         return torch.where(first, w_coarse.unsqueeze(1), w_fine.unsqueeze(1))
@@ -337,7 +337,7 @@ class StyleGANStep:
         mixing: float = 0.9,
     ) -> None:
         checks.number(r1_weight, "r1_weight", "[0, inf)")
-        checks.integer(r1_every, "r1_every")
+        r1_every = checks.integer(r1_every, "r1_every")
         checks.number(mixing, "mixing", "[0, 1]")
         self.gen = gen
         self.disc = disc

@@ -36,7 +36,7 @@ def time_embedding(t: Tensor, dim: int) -> Tensor:
     Referência:
         Vaswani et al. (2017), *Attention is all you need*, seção 3.5.
     """
-    checks.integer(dim, "dim", low=2, multiple=2)
+    dim = checks.integer(dim, "dim", low=2, multiple=2)
     frequencies = torch.exp(-math.log(1e4) * torch.arange(dim // 2, device=t.device, dtype=torch.float32) / (dim // 2))
     angles = TIME_SCALE * t.float()[:, None] * frequencies  # (B, dim / 2)
     return torch.cat([angles.cos(), angles.sin()], dim=1)
@@ -122,7 +122,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: Sequence[int] = (48, 96), *, n_classes: int | None = 10) -> None:
         super().__init__()
-        checks.integers(channels, "channels", low=GROUPS, length=2, multiple=GROUPS)
+        channels = checks.integers(channels, "channels", low=GROUPS, length=2, multiple=GROUPS)
         wide, deep = channels
         self.n_classes = n_classes
         self.time_dim = wide
@@ -153,7 +153,7 @@ class UNet(nn.Module):
             ValueError: a forma de ``x``, ``t`` ou ``y`` é outra, os valores saem da faixa, ou veio ``y`` a uma rede que
                 não olha a classe.
         """
-        checks.conditioned(x, t, y, self.n_classes)
+        y = checks.conditioned(x, t, y, self.n_classes)
         context = self._context(t, y)  # (B, context_dim)
         h_wide = self.down_wide(self.stem(x), context)  # (B, wide, 14, 14)
         h_deep = self.down_deep(self.downsample(h_wide), context)  # (B, deep, 7, 7)

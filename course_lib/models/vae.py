@@ -277,7 +277,7 @@ def iwae_objective(model: VAE, batch: Batch, *, k: int = 5, binarize: bool = Fal
     Referência:
         Burda, Grosse e Salakhutdinov (2016), *Importance weighted autoencoders*, equação 8.
     """
-    checks.integer(k, "k")
+    k = checks.integer(k, "k")
     x, y = draw_binary(batch.x) if binarize else batch.x, _classes(model, batch)
     mu, logvar = model.encode(x, y)
     eps = torch.randn(k, *mu.shape, device=mu.device, dtype=mu.dtype)

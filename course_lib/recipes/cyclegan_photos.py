@@ -6,6 +6,7 @@ De fotos não há pares de teste: o que se mede de uma tradução delas é o que
 from __future__ import annotations
 
 from course_lib.data import PhotoDomains
+from course_lib.models.cyclegan import least_side
 from course_lib.recipes.cyclegan import both_ways, make
 from course_lib.recipes.engine import Config, Recipe, Scale
 
@@ -24,6 +25,12 @@ CONFIG = Config(
     },
 )
 
+
+def smallest_photo(config: Config) -> int:
+    """O menor lado que os dois discriminadores julgam."""
+    return max(least_side(config.networks[name]["n_downs"]) for name in ("disc_x", "disc_y"))
+
+
 RECIPE = Recipe(
     name="cyclegan_photos",
     title="CycleGAN de fotos",
@@ -33,5 +40,6 @@ RECIPE = Recipe(
     batch_size=1,
     scales={"rapido": Scale(1), "padrao": Scale(20), "completo": Scale(200)},
     data=PhotoDomains,
+    least_side=smallest_photo,
     translators=both_ways,
 )

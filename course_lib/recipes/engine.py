@@ -84,6 +84,7 @@ class Recipe:
         scales: o que cada perfil quer dizer para esta família.
         data: com que tipo de conjunto ela treina.
         batches: ``batches(dados, batch_size, seed=)``, os lotes do laço; sem ela, os do próprio conjunto.
+        least_side: da configuração, o menor lado de foto que as redes aceitam, se ela treina com fotos.
         photos: nome da receita que treina as mesmas redes com as fotos da pessoa, se há uma.
         sampler: do passo, a rede que tem ``sample(n)``; ``None`` se o modelo não gera imagens.
         translators: do passo, a rede de cada sentido (``"xy"`` e ``"yx"``), se ele traduz de um domínio a outro.
@@ -103,6 +104,7 @@ class Recipe:
     scales: Mapping[str, Scale]
     data: type[ImageDataset] | type[PhotoDomains] = ImageDataset
     batches: Callable[..., BatchSource] = own_batches
+    least_side: Callable[[Config], int] | None = None
     photos: str | None = None
     sampler: Callable[[Any], Any] | None = None
     translators: Callable[[Any], Mapping[str, nn.Module]] | None = None

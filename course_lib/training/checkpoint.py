@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import copy
 import io
-import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 
 from course_lib import runtime
 from course_lib.contracts import Stateful, Step
+from course_lib.files import write_atomically as write_atomically
 from course_lib.training.history import History
 
 
 class CheckpointError(RuntimeError):
     """O checkpoint está estragado ou é de outro treinamento; a mensagem diz qual arquivo e por quê."""
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Grava um arquivo de modo que, a qualquer instante, exista nele a versão velha ou a nova inteira.
-
-    Args:
-        path: destino; as pastas que faltam são criadas.
-        write: recebe o arquivo aberto para escrita binária.
-
-    Raises:
-        OSError: sem espaço ou sem permissão; o arquivo velho fica intacto e o temporário é apagado.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            # Sem fsync, uma queda de energia pode deixar o nome novo apontando para um arquivo vazio.
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def stateful_parts(owner: Any) -> dict[str, Stateful]:
@@ -69,12 +46,21 @@ class Checkpoint:
         parts: nome → parte (veja :func:`training_parts`).
         seed: semente do treinamento.
         steps: passos por época, se se sabe.
+        data: o que identifica os dados (o SHA-256 deles), se se sabe.
 
     Raises:
         CheckpointError: o passo não tem parte nenhuma.
     """
 
-    def __init__(self, path: str | Path, parts: Mapping[str, Stateful], *, seed: int, steps: int | None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        parts: Mapping[str, Stateful],
+        *,
+        seed: int,
+        steps: int | None,
+        data: str | None = None,
+    ) -> None:
         if not any(name.startswith("step.") for name in parts):
             raise CheckpointError(
                 "para gravar checkpoints o passo precisa guardar redes e otimizadores como atributos "
@@ -85,12 +71,14 @@ class Checkpoint:
         # Um inteiro do NumPy não passaria na leitura, que não executa nada.
         self.seed = int(seed)
         self.steps = steps
+        self.data = data
 
     def save(self, history: History) -> None:
         """Grava o estado das partes e o histórico; se não consegue, avisa e segue."""
         state = {
             "seed": self.seed,
             "steps": self.steps,
+            "data": self.data,
             "history": history.to_dict(),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
@@ -133,6 +121,11 @@ class Checkpoint:
             self._refuse(
                 f"foi gravado com {state['steps']} passos por época; este treinamento tem {self.steps} "
                 "(outros dados, ou outro tamanho de lote). Apague-o para recomeçar"
+            )
+        if state.get("data") != self.data:
+            self._refuse(
+                "foi gravado com outros dados (outras imagens, ou em outro tamanho), e o que a rede já aprendeu é "
+                "deles. Apague-o para recomeçar, ou grave este treinamento noutro lugar"
             )
         if done > epochs:
             self._refuse(f"já tem {done} épocas; este treinamento pede {epochs}")

@@ -47,7 +47,8 @@ def fit(
     Args:
         step: ``step(batch) -> {termo: escalar}``. É dono das redes e dos otimizadores, guardados como atributos: é
             assim que o checkpoint os encontra.
-        batches: iterável percorrido uma vez por época; se tem ``set_epoch``, ele é chamado antes de cada uma.
+        batches: iterável percorrido uma vez por época; se tem ``set_epoch``, ele é chamado antes de cada uma; se tem
+            ``sha256``, o checkpoint guarda de que dados é, e só se retoma com os mesmos.
         epochs: total de épocas, contadas as que o checkpoint já tem.
         seed: semente do treinamento.
         checkpoint: arquivo gravado ao fim de cada época e retomado se existe.
@@ -64,11 +65,13 @@ def fit(
         NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
     """
-    checks.integer(epochs, "epochs")
-    checks.integer(seed, "seed", low=0, high=2**32 - 1)
+    epochs = checks.integer(epochs, "epochs")
+    seed = checks.integer(seed, "seed", low=0, high=2**32 - 1)
     parts = training_parts(step, callbacks)
     steps = len(batches) if isinstance(batches, Sized) else None
-    saved = Checkpoint(checkpoint, parts, seed=seed, steps=steps) if checkpoint is not None else None
+    saved = None
+    if checkpoint is not None:
+        saved = Checkpoint(checkpoint, parts, seed=seed, steps=steps, data=_fingerprint(batches))
     history = saved.resume(epochs) if saved else History()
     with _progress_bar(steps, epochs, len(history), description, progress) as bar:
         try:
@@ -89,6 +92,11 @@ def fit(
             kept = f"; o checkpoint em {saved.path} permite retomar" if saved and saved.path.exists() else ""
             print(f"⏹ Interrompido na época {len(history) + 1} de {epochs}. Os pesos ficam como estão{kept}.")
     return history
+
+
+def _fingerprint(batches: Any) -> str | None:
+    """O SHA-256 dos dados de onde saem os lotes, se eles sabem dizê-lo."""
+    return batches.sha256() if hasattr(batches, "sha256") else None
 
 
 def _run_epoch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.text import number
 from course_lib.training.history import History
 from course_lib.viz.style import COLORS, DASHES, GRAY, course_style, finish, subplots, to_numpy
@@ -104,11 +106,17 @@ def bars(
         title: título.
         ylabel: eixo vertical, com a unidade.
         hline: altura e rótulo de uma linha horizontal de referência.
+
+    Raises:
+        ValueError: não há barras.
     """
+    checks.not_empty(values, "values")
     fig, ax = subplots(figsize=(max(4.0, 0.62 * len(values) + 1.2), 3.4))
-    drawn = ax.bar(list(values), list(values.values()), color=COLORS[0])
+    # Do que divergiu não há barra que se desenhe: fica o nome (NaN, ∞) no lugar dela.
+    heights = [float(value) if math.isfinite(value) else 0.0 for value in values.values()]
+    drawn = ax.bar(list(values), heights, color=COLORS[0])
     # Tantas casas quantas a maior barra pede: três algarismos nela, e nas pequenas nada de 8,95e-05.
-    decimals = max(0, 2 - int(np.floor(np.log10(max(map(abs, values.values())) or 1.0))))
+    decimals = max(0, 2 - math.floor(math.log10(max(map(abs, heights)) or 1.0)))
     labels = [number(value, f".{decimals}f") for value in values.values()]
     labels = [label.rstrip("0").rstrip(",") if "," in label else label for label in labels]
     ax.bar_label(drawn, labels=labels, fontsize=8)
@@ -128,10 +136,21 @@ def histogram(
     xlabel: str = "",
     density: Mapping[str, tuple[Tensor, Tensor]] | None = None,
 ) -> Figure:
-    """Histogramas normalizados sobrepostos, com curvas de densidade opcionais ``rótulo → (x, p(x))``."""
+    """Histogramas normalizados sobrepostos, com curvas de densidade opcionais ``rótulo → (x, p(x))``.
+
+    O que não é finito não tem lugar no eixo: fica de fora, e a legenda diz quanto é.
+
+    Raises:
+        ValueError: um conjunto não tem nenhum valor finito.
+    """
     fig, ax = subplots(figsize=(6.4, 3.4))
     for index, (label, values) in enumerate(samples.items()):
-        ax.hist(to_numpy(values).ravel(), bins=bins, density=True, alpha=0.45, color=COLORS[index], label=label)
+        every = to_numpy(values).ravel()
+        finite = every[np.isfinite(every)]
+        checks.require(len(finite) > 0, f"samples[{label!r}]: não há nenhum valor finito a desenhar")
+        lost = len(every) - len(finite)
+        shown = f"{label} (sem {lost} de {len(every)}, não finitos)" if lost else label
+        ax.hist(finite, bins=bins, density=True, alpha=0.45, color=COLORS[index % len(COLORS)], label=shown)
     for index, (label, (x, p)) in enumerate((density or {}).items()):
         ax.plot(to_numpy(x), to_numpy(p), color=COLORS[(index + len(samples)) % len(COLORS)], label=label, linewidth=2)
     finish(ax, title, xlabel, "densidade", legend=True)

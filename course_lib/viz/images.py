@@ -32,9 +32,11 @@ def image_grid(images: Tensor, *, n_cols: int = 10, title: str = "", captions: S
         captions: legenda curta de cada imagem.
 
     Raises:
-        ValueError: forma errada, ou número de legendas diferente do de imagens.
+        ValueError: forma errada, imagem nenhuma, ou número de legendas diferente do de imagens.
     """
     checks.images(images, "images", in_range=False)
+    checks.not_empty(images, "images")
+    n_cols = checks.integer(n_cols, "n_cols")
     n = len(images)
     if captions is not None:
         checks.count(captions, "captions", n, "legendas, uma por imagem")
@@ -65,6 +67,7 @@ def strips(rows: Mapping[str, Tensor], *, title: str = "", captions: Sequence[st
     checks.not_empty(rows, "rows")
     for label, images in rows.items():
         checks.images(images, f"rows[{label!r}]", in_range=False)
+        checks.not_empty(images, f"rows[{label!r}]")
     lengths = {label: len(images) for label, images in rows.items()}
     checks.require(len(set(lengths.values())) == 1, f"rows: fileiras de tamanhos diferentes: {lengths}")
     n = next(iter(lengths.values()))

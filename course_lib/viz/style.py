@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -126,7 +127,11 @@ def decimal_comma() -> FuncFormatter:
 
 def to_numpy(values: Any) -> np.ndarray:
     """Um tensor, de qualquer dispositivo e com ou sem gradiente, ou uma sequência, como array."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    # O NumPy não tem bfloat16, que é o que sai de uma rede sob autocast.
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def save(target: str | Path | BinaryIO) -> None:

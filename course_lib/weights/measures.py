@@ -25,7 +25,7 @@ def draw(sampler: Sampler, n: int, *, seed: int, progress: bool = False) -> Tens
     Raises:
         ValueError: ``n`` não é um inteiro maior que zero.
     """
-    checks.integer(n, "n")
+    n = checks.integer(n, "n")
     images = []
     with runtime.isolated_seed(seed), tqdm(total=n, desc="amostrando", unit="imagem", disable=not progress) as bar:
         for start in range(0, n, SAMPLES_AT_ONCE):

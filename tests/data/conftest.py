@@ -7,6 +7,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +17,7 @@ import pytest
 import torch
 import torchvision
 
-from course_lib import runtime
-from course_lib.data import images
+from course_lib import files, runtime
 
 SIZES = {"train": 24, "test": 10}
 
@@ -41,7 +41,7 @@ class FakeMNIST:
             pixels = torch.randint(0, 256, (n, 28, 28), generator=generator, dtype=torch.uint8)
             labels = torch.arange(n, dtype=torch.uint8) % 10
             self.pixels[split], self.labels[split] = pixels, labels
-            image_name, label_name = (name for name, _, _ in images.MNIST_FILES[split])
+            image_name, label_name = (name for name, _, _ in files.MNIST_FILES[split])
             self.raw[image_name] = struct.pack(">IIII", 0x803, n, 28, 28) + pixels.numpy().tobytes()
             self.raw[label_name] = struct.pack(">II", 0x801, n) + labels.numpy().tobytes()
             self.tables[split] = tuple(
@@ -67,12 +67,16 @@ class FakeMNIST:
 
 
 class Mirror:
-    """Espelho local. ``answer[arquivo]`` troca a resposta: bytes, ou um dos nomes em ``do_GET``."""
+    """Espelho local. ``answer[arquivo]`` troca a resposta: bytes, ou um dos nomes em ``do_GET``.
+
+    ``pause``: quantos segundos ele para no meio de cada arquivo.
+    """
 
     def __init__(self, files: dict[str, bytes]) -> None:
         mirror = self
         self.answer: dict[str, bytes | str] = dict(files)
         self.requests: list[str] = []
+        self.pause = 0.0
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -87,7 +91,9 @@ class Mirror:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if cut else body)
+                self.wfile.write(body[: len(body) // 2])
+                time.sleep(mirror.pause)
+                self.wfile.write(b"" if cut else body[len(body) // 2 :])
 
             def log_message(self, *arguments) -> None:
                 pass
@@ -140,7 +146,7 @@ def places(monkeypatch, tmp_path):
 def fake(monkeypatch):
     """O MNIST de mentira no lugar do verdadeiro, com espelhos que não existem."""
     fake = FakeMNIST()
-    monkeypatch.setattr(images, "MNIST_FILES", fake.tables)
+    monkeypatch.setattr(files, "MNIST_FILES", fake.tables)
     mnist = torchvision.datasets.MNIST
     resources = [(name, hashlib.md5(content).hexdigest()) for name, content in fake.archives.items()]
     monkeypatch.setattr(mnist, "resources", resources)

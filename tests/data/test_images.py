@@ -100,7 +100,7 @@ def with_value(value: float) -> torch.Tensor:
         (GOOD[:0], LABELS[:0], ValueError, "images: não veio nada; esperava pelo menos um item"),
         (GOOD, LABELS[:2], ValueError, r"labels: veio um tensor de forma \(2,\); esperava \(3,\)"),
         (GOOD, LABELS.view(3, 1), ValueError, r"labels: veio um tensor de forma \(3, 1\)"),
-        (GOOD, LABELS.int(), TypeError, "labels: veio torch.int32; esperava um tensor torch.int64"),
+        (GOOD, LABELS.bool(), TypeError, "labels: veio torch.bool; esperava um tensor de inteiros"),
         (GOOD, LABELS.float(), TypeError, "labels: veio torch.float32"),
         (GOOD, [0, 1, 2], TypeError, "labels: veio list"),
         (GOOD, LABELS.numpy(), TypeError, "labels: veio ndarray"),
@@ -109,6 +109,33 @@ def with_value(value: float) -> torch.Tensor:
 def test_bad_dataset(images, labels, error, message):
     with pytest.raises(error, match=message):
         ImageDataset(images, labels, "meus")
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int16, torch.uint8])
+def test_labels_of_any_integer_type_become_int64(kind):
+    labels = torch.tensor([0, 1, 9])
+    for dataset in (
+        ImageDataset(GOOD, labels.to(kind), "meus"),
+        ImageDataset(GOOD, torch.from_numpy(labels.to(kind).numpy()), "meus"),
+    ):
+        assert dataset.labels.dtype == torch.int64
+        assert torch.equal(dataset.labels, labels)
+
+
+def test_numpy_integers_take_and_batch():
+    digits = numbered(60)
+    assert len(digits.take(np.int64(4))) == 4
+    batches = digits.batches(np.int32(50))
+    assert type(batches.batch_size) is int
+    assert len(next(iter(batches)).x) == 50
+
+
+def test_batches_say_which_data_they_come_from():
+    dataset = numbered(3)
+    assert dataset.batches(2).sha256() == dataset.batches(3, seed=9).sha256()
+    assert dataset.batches(2).sha256() != numbered(4).batches(2).sha256()
+    relabelled = ImageDataset(dataset.images, dataset.labels.flip(0) + 1, dataset.name)
+    assert relabelled.batches(2).sha256() != dataset.batches(2).sha256()
 
 
 def test_dataset_keeps_what_it_is_given():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import resource
 import subprocess
+import sys
+import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -160,6 +163,65 @@ def test_no_data_no_network_and_no_variable(capsys):
     assert len(notices(capsys)) == 1
 
 
+@pytest.mark.parametrize(
+    "folder", ["MNIST/raw", "raw", "."], ids=["contém MNIST/raw", "é a pasta MNIST", "soltos na pasta"]
+)
+@pytest.mark.parametrize("compressed", [False, True], ids=["", "gz"])
+@pytest.mark.parametrize("rename", ["{}", "kaggle", "{0}/{0}"])
+def test_files_fetched_by_hand_are_used_where_they_were_left(fake, tmp_path, network, folder, compressed, rename):
+    if rename == "{0}/{0}" and compressed:
+        pytest.skip("quem descompacta numa pasta não deixa .gz nela")
+    root = tmp_path / "meus"
+    for name, content in fake.raw.items():
+        new = name.replace("-idx", ".idx") if rename == "kaggle" else rename.format(name)
+        path = root / folder / (f"{new}.gz" if compressed else new)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content) if compressed else content)
+    before = snapshot(root)
+    for split in ("train", "test"):
+        fake.check(load_mnist(split, root=root), split)
+    assert snapshot(root) == before
+    assert network == []
+
+
+def test_a_good_archive_beside_a_damaged_file_is_enough(fake, tmp_path, network):
+    path = fake.write(tmp_path) / TRAIN_IMAGES
+    alter(path)
+    path.with_name(f"{TRAIN_IMAGES}.gz").write_bytes(fake.archives[f"{TRAIN_IMAGES}.gz"])
+    fake.check(load_mnist("train", root=tmp_path), "train")
+
+
+@pytest.mark.parametrize("archive", [b"lixo", gzip.compress(b"outro conjunto"), gzip.compress(b"x" * 10**6)])
+def test_a_damaged_archive_alone_is_named(fake, tmp_path, archive):
+    path = fake.write(tmp_path) / TRAIN_IMAGES
+    path.unlink()
+    path.with_name(f"{TRAIN_IMAGES}.gz").write_bytes(archive)
+    with pytest.raises(DataError, match=rf"{TRAIN_IMAGES}\.gz: arquivo compactado truncado ou alterado"):
+        load_mnist("train", root=tmp_path)
+
+
+def test_the_notice_says_what_was_missing_and_where(fake, tmp_path, capsys):
+    fake.write(tmp_path / "meus", ("train",))
+    (tmp_path / "meus" / "MNIST" / "raw" / TRAIN_LABELS).unlink()
+    assert not load_mnist("train", root=tmp_path / "meus").is_mnist
+    (notice,) = notices(capsys)
+    missing = "train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
+    assert f"em {tmp_path / 'meus'} faltam {missing} (procurei ali e em MNIST/raw, com e sem .gz)" in notice
+
+
+def test_the_notice_names_a_folder_that_does_not_exist(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CURSO_DADOS", str(tmp_path / "João" / "nenhures"))
+    load_mnist("train")
+    assert f"a pasta {tmp_path / 'João' / 'nenhures'} não existe" in notices(capsys)[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="o administrador lê tudo")
+def test_a_closed_file_is_named(fake, tmp_path):
+    (fake.write(tmp_path) / TRAIN_IMAGES).chmod(0)
+    with pytest.raises(DataError, match=f"{TRAIN_IMAGES}: não consegui ler"):
+        load_mnist("train", root=tmp_path)
+
+
 # --- o download ----------------------------------------------------------------------------------------------------
 
 
@@ -233,10 +295,77 @@ def test_download_interrupted_by_the_user_is_repaired_next_time(fake, mirror, pl
         patch.setattr(urllib.request, "urlopen", urlopen)
         with pytest.raises(KeyboardInterrupt):
             load_mnist("train")
-    half = places / "MNIST" / "raw" / f"{TRAIN_IMAGES}.gz"
-    assert half.stat().st_size == 2000
+    raw = places / "MNIST" / "raw"
+    assert not (raw / f"{TRAIN_IMAGES}.gz").exists()
+    assert not (raw / TRAIN_IMAGES).exists()
+    assert not list(raw.glob("*.tmp"))
     fake.check(load_mnist("train"), "train")
-    assert half.read_bytes() == fake.archives[half.name]
+    assert (raw / f"{TRAIN_IMAGES}.gz").read_bytes() == fake.archives[f"{TRAIN_IMAGES}.gz"]
+
+
+# --- vários processos ------------------------------------------------------------------------------------------------
+
+CHILD = """
+import json, sys, time
+from torchvision.datasets import MNIST
+from course_lib import files
+from course_lib.data import load_mnist
+
+MNIST.mirrors, tables, delay = json.loads(sys.argv[1])
+files.MNIST_FILES.update(tables)
+print("pronto", flush=True)
+sys.stdin.readline()
+time.sleep(delay)
+for split in ("train", "test"):
+    dataset = load_mnist(split)
+    print(dataset.name, len(dataset), dataset.sha256(), flush=True)
+"""
+
+
+@contextmanager
+def loading_together(fake, mirror, delays: list[float]):
+    """Processos de verdade, que carregam o MNIST ao mesmo tempo, cada um com o seu atraso em segundos."""
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        children = []
+        for delay in delays:
+            told = json.dumps([[mirror.url], fake.tables, delay])
+            child = stack.enter_context(subprocess.Popen([sys.executable, "-c", CHILD, told], env=environ, **pipes))
+            stack.callback(child.kill)
+            children.append(child)
+        for child in children:
+            assert child.stdout.readline() == "pronto\n", child.stderr.read()
+        for child in children:
+            child.stdin.write("já\n")
+            child.stdin.flush()
+        yield children
+
+
+def test_any_number_of_first_loads_at_once_gives_the_true_mnist(fake, mirror, places):
+    mirror.pause = 0.3
+    with loading_together(fake, mirror, [0.0, 0.0, 0.4]) as children:
+        answers = [child.communicate(timeout=300) for child in children]
+    expected = [load_mnist(split) for split in ("train", "test")]
+    told = "".join(f"{one.name} {len(one)} {one.sha256()}\n" for one in expected)
+    assert [out for out, _ in answers] == [told] * 3, answers
+    # Um só baixou cada arquivo; os outros esperaram por ele, e disseram.
+    assert sorted(mirror.requests) == sorted(fake.archives)
+    assert any("Esperando outro processo, que está baixando o MNIST" in error for _, error in answers)
+    assert not list(places.rglob("*.tmp"))
+
+
+def test_a_downloader_that_is_killed_does_not_hold_the_others(fake, mirror, places):
+    mirror.pause = 1.0
+    with loading_together(fake, mirror, [0.0, 0.3]) as (first, second):
+        while not mirror.requests:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        first.kill()
+        first.communicate()
+        mirror.pause = 0.0
+        out, error = second.communicate(timeout=300)
+    assert out.startswith(f"MNIST (treino) {len(load_mnist('train'))} "), error
 
 
 # --- o reparo do cache ---------------------------------------------------------------------------------------------
@@ -309,13 +438,14 @@ def test_full_disk_says_so_and_recovers_when_there_is_room(fake, mirror, places)
     fake.check(load_mnist("train"), "train")
 
 
-def test_full_disk_while_unpacking(fake, places):
+def test_full_disk_while_unpacking_does_not_stop_who_has_the_archive(fake, network, places):
     path = fake.write(places, ("train",)) / TRAIN_IMAGES
     path.with_name(f"{TRAIN_IMAGES}.gz").write_bytes(fake.archives[f"{TRAIN_IMAGES}.gz"])
     path.unlink()
-    with files_limited_to(4096), pytest.raises(DataError) as caught:
-        load_mnist("train")
-    check_disk_error(caught, places)
+    with files_limited_to(4096):
+        fake.check(load_mnist("train"), "train")
+    assert not path.exists()
+    assert not list(path.parent.glob("*.tmp"))
     fake.check(load_mnist("train"), "train")
 
 
@@ -327,6 +457,13 @@ def test_cache_under_a_regular_file(fake, mirror, tmp_path, monkeypatch):
     check_disk_error(caught, tmp_path / "arquivo" / "cache")
     fake.write(tmp_path / "meus")
     fake.check(load_mnist("train", root=tmp_path / "meus"), "train")
+
+
+def test_unwritable_cache_without_network_still_gives_the_embedded_digits(tmp_path, monkeypatch, capsys):
+    (tmp_path / "arquivo").write_text("não sou uma pasta")
+    monkeypatch.setenv("CURSO_CACHE", str(tmp_path / "arquivo" / "cache"))
+    assert load_mnist("test").name == "dígitos embutidos (teste)"
+    assert len(notices(capsys)) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="montar um disco pequeno pede administrador")

@@ -43,6 +43,8 @@ def folders(tmp_path):
         ("a.png", "RGBA", 0),
         ("a.png", "P", 30),
         ("a.webp", "RGB", 8),
+        ("a.jfif", "RGB", 4),
+        ("a.JPE", "RGB", 4),
     ],
 )
 def test_every_kind_of_photo_becomes_rgb(tmp_path, name, mode, tolerance):
@@ -156,6 +158,31 @@ def test_empty_and_missing_folders(tmp_path, folders):
         PhotoDomains.from_folders(folders[0], empty, 16, progress=False)
 
 
+def test_hidden_files_are_not_photos_and_the_rest_left_out_is_named(tmp_path, capsys):
+    photo = save(tmp_path / "gato.jpg")
+    (tmp_path / "pintura.jfif").write_bytes(photo.read_bytes())
+    # O que o macOS e o Windows deixam nas pastas e nos .zip.
+    for name in ("._gato.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07Mac OS X        ")
+    assert [path.name for path in list_photos(tmp_path)] == ["gato.jpg", "pintura.jfif"]
+    assert load_photos(tmp_path, 8, progress=False).shape == (2, 3, 8, 8)
+    assert capsys.readouterr().out == ""
+    for name in ("IMG_0.HEIC", "IMG_1.heic", "video.MOV", "leia-me"):
+        (tmp_path / name).write_bytes(b"ftyp")
+    save(tmp_path / "mais" / "outra.jpg")
+    assert [path.name for path in list_photos(tmp_path)] == ["gato.jpg", "pintura.jfif"]
+    told = capsys.readouterr().out
+    assert f"{tmp_path}: ficou de fora" in told
+    if ".heic" not in Image.registered_extensions():
+        assert "2 .heic, 1 .mov, 1 sem extensão, 1 subpasta(s)" in told
+
+
+def test_a_folder_of_nothing_but_heic_says_so(tmp_path):
+    (tmp_path / "IMG_0.MOV").write_bytes(b"ftyp")
+    with pytest.raises(DataError, match=r"não tem imagens \(procurei .*\.jfif.*\); tem 1 \.mov"):
+        list_photos(tmp_path)
+
+
 @pytest.mark.parametrize("size", [0, -8, 20, 3.5, None])
 def test_bad_size(folders, size):
     with pytest.raises(ValueError, match=r"size: veio .*; esperava um múltiplo de 8"):
@@ -206,6 +233,18 @@ def test_crops_move_flip_and_repeat_under_the_seed():
     for one, top, left, flip in zip(pixels, tops, lefts, flipped, strict=True):
         expected = photo[:, top : top + size, left : left + size].int()
         assert torch.equal(one, expected.flip(2) if flip else expected)
+
+
+def test_batches_say_which_photos_they_come_from_and_of_what_size(folders):
+    x = torch.zeros(2, 3, 20, 20, dtype=torch.uint8)
+    made = [
+        PhotoDomains(x, x, 16, "a"),
+        PhotoDomains(x, x, 18, "a"),
+        PhotoDomains(x, x + 1, 16, "a"),
+        PhotoDomains(x + 1, x, 16, "a"),
+    ]
+    assert len({domains.batches(1).sha256() for domains in made}) == len(made)
+    assert made[0].batches(1).sha256() == PhotoDomains(x.clone(), x, 16, "b").batches(2, seed=3).sha256()
 
 
 def test_hash_tells_the_domains_apart(folders):

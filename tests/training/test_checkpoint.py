@@ -6,11 +6,12 @@ import os
 import pickle
 import subprocess
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
 
-from course_lib.data import split_domains
+from course_lib.data import ImageDataset, split_domains
 from course_lib.models.cyclegan import CycleGANStep, ImagePool, LinearDecay, PatchDiscriminator, ResnetGenerator
 from course_lib.models.gan import Discriminator, GANStep, Generator
 from course_lib.models.vae import VAE, gaussian_objective
@@ -241,6 +242,22 @@ def test_a_foreign_checkpoint_is_refused_and_memory_stays(digits, tmp_path, buil
     assert str(path) in str(caught.value)
     assert same(everything(step), before)
     assert path.read_bytes() == content
+
+
+def test_other_data_of_the_same_size_are_refused(digits, tmp_path):
+    path = tmp_path / "treino.pt"
+    quiet_fit(vae_step(), digits.batches(50), checkpoint=path)
+    content = path.read_bytes()
+    other = ImageDataset(digits.images.flip(0), digits.labels, digits.name)
+    with pytest.raises(CheckpointError, match=r"foi gravado com outros dados .*Apague-o para recomeçar") as caught:
+        quiet_fit(vae_step(), other.batches(50), epochs=2, checkpoint=path)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == content
+    # Os mesmos dados noutro objeto são os mesmos; e de lotes que não sabem o que são nada se confere.
+    quiet_fit(vae_step(), replace(digits, name="outro nome").batches(50), epochs=2, checkpoint=path)
+    path.unlink()
+    for _ in range(2):
+        quiet_fit(vae_step(), list(digits.batches(50, shuffle=False)), checkpoint=path)
 
 
 def test_a_half_matching_architecture_leaves_memory_whole(digits, tmp_path):

@@ -26,6 +26,37 @@ def test_bars_write_their_values_with_a_comma_and_without_idle_zeros():
     assert [text.get_text() for text in plt.gca().texts] == ["1200", "0"]
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("values", [{"a": NAN, "b": 1.5}, {"a": 1.5, "b": INF}, {"a": -INF, "b": NAN}, {"a": NAN}])
+def test_bars_of_a_model_that_diverged_say_what_it_gave(values):
+    viz.bars(values).canvas.draw()
+    written = {NAN: "NaN", INF: "∞", -INF: "-∞", 1.5: "1,5"}
+    expected = [next(text for key, text in written.items() if repr(key) == repr(value)) for value in values.values()]
+    assert [text.get_text() for text in plt.gca().texts] == expected
+    assert all(np.isfinite(bar.get_height()) for bar in plt.gca().patches)
+
+
+def test_bars_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="values: não veio nada"):
+        viz.bars({})
+
+
+def test_histogram_of_more_sets_than_colours():
+    viz.histogram({str(index): torch.randn(5) for index in range(9)}, bins=3).canvas.draw()
+    assert len(plt.gca().get_legend().get_texts()) == 9
+
+
+def test_histogram_leaves_out_what_is_not_finite_and_says_so():
+    viz.histogram({"a": torch.tensor([NAN, 0.0, 1.0, INF]), "b": torch.tensor([0.0, 1.0]).bfloat16()}, bins=2)
+    labels = [text.get_text() for text in plt.gca().get_legend().get_texts()]
+    assert labels == ["a (sem 2 de 4, não finitos)", "b"]
+    for nothing in (torch.tensor([NAN, INF]), torch.zeros(0)):
+        with pytest.raises(ValueError, match=r"samples\['a'\]: não há nenhum valor finito"):
+            viz.histogram({"a": nothing})
+
+
 def test_histogram_has_unit_area_and_the_density_over_it():
     x = torch.linspace(0, 1, 5)
     viz.histogram({"a": torch.randn(50)}, bins=7, density={"p": (x, x**2)})

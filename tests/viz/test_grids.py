@@ -33,6 +33,18 @@ def test_image_grid_puts_every_image_and_its_caption_in_place(images):
     assert plt.gcf().get_suptitle() == "doze"
 
 
+def test_a_grid_of_bfloat16_is_a_grid_and_one_of_nothing_is_refused(images):
+    viz.image_grid(images.bfloat16()).canvas.draw()
+    viz.image_grid(images, n_cols=np.int64(3)).canvas.draw()
+    viz.strips({"a": images[:2].bfloat16(), "b": torch.full((2, 1, 28, 28), float("nan"))}).canvas.draw()
+    with pytest.raises(ValueError, match="images: não veio nada"):
+        viz.image_grid(images[:0])
+    with pytest.raises(ValueError, match=r"rows\['a'\]: não veio nada"):
+        viz.strips({"a": images[:0]})
+    with pytest.raises(ValueError, match="n_cols: veio 0"):
+        viz.image_grid(images, n_cols=0)
+
+
 def test_image_grid_does_not_flip_images():
     image = torch.full((1, 1, 28, 28), -1.0)
     image[..., 0, 1] = 1.0
