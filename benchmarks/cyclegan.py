@@ -85,8 +85,8 @@ def measure(
     step.gen_yx.eval()
     x, labels = test.images, test.labels
     y = hollow(x)
-    fake_y, fake_x = _in_chunks(step.gen_xy, x), _in_chunks(step.gen_yx, y)
-    cycled_x, cycled_y = _in_chunks(step.gen_yx, fake_y), _in_chunks(step.gen_xy, fake_x)
+    fake_y, fake_x = in_chunks(step.gen_xy, x), in_chunks(step.gen_yx, y)
+    cycled_x, cycled_y = in_chunks(step.gen_yx, fake_y), in_chunks(step.gen_xy, fake_x)
     found = {}
     for name, (one, other) in {
         "X→Y": (fake_y, y), "Y→X": (fake_x, x), "X→Y→X": (cycled_x, x), "Y→X→Y": (cycled_y, y)
@@ -94,7 +94,7 @@ def measure(
         found[f"SSIM {name}"] = metrics.ssim(one, other).mean().item()
         found[f"L1 {name}"] = (one - other).abs().mean().item()
     if judge is not None and reader is not None:
-        found["dígito certo em X→Y"] = _share(judge.labels(_in_chunks(reader, fake_y)) == labels)
+        found["dígito certo em X→Y"] = _share(judge.labels(in_chunks(reader, fake_y)) == labels)
         found["dígito certo em Y→X"] = _share(judge.labels(fake_x) == labels)
         found["mesmo dígito em X→Y→X"] = _share(judge.labels(cycled_x) == judge.labels(x))
     return {name: round(value, 4) for name, value in found.items()}
@@ -104,7 +104,8 @@ def _share(hits: Tensor) -> float:
     return hits.float().mean().item()
 
 
-def _in_chunks(network: nn.Module, images: Tensor) -> Tensor:
+def in_chunks(network: nn.Module, images: Tensor) -> Tensor:
+    """``network`` em todas as imagens, 250 de cada vez."""
     return torch.cat([network(chunk) for chunk in images.split(250)])
 
 

@@ -72,6 +72,14 @@ def test_the_cyclegan_study_has_every_run():
     assert sorted(runs) == sorted(itertools.product(study.header["config"]["seeds"], parts))
 
 
+def test_the_position_study_has_the_run_that_chapter_06_draws():
+    study = load_study("position")
+    assert study.header["data"] == {"train": "MNIST (treino)", "test": "MNIST (teste)"}
+    (run,) = (run for run in study.runs if (run["variant"], run["seed"]) == ("sem identidade", 0))
+    for way in ("X→Y", "Y→X"):
+        assert all(0 < run["measures"][f"SSIM {way}, par em {shift:+d}"] < 1 for shift in study.header["shifts"])
+
+
 def test_the_stylegan_study_has_every_run():
     study = load_study("stylegan")
     assert study.header["data"] == {"train": "MNIST (treino)", "test": "MNIST (teste)"}

@@ -5,7 +5,7 @@ nome ou não; num script, ``viz.save("figura.png")`` a grava.
 """
 
 from course_lib.viz.curves import bars, curves, histogram, histories
-from course_lib.viz.diagrams import flow_diagram, game_diagram, transport_diagram
+from course_lib.viz.diagrams import flow_diagram, game_diagram, graph_diagram, transport_diagram
 from course_lib.viz.fields import arrow_panels, density_panels, lattice_panels
 from course_lib.viz.images import image_grid, latent_traversal, strips
 from course_lib.viz.points import ball_panels, embedding, labelled_points, scatter, scatter_panels
@@ -20,6 +20,7 @@ __all__ = [
     "embedding",
     "flow_diagram",
     "game_diagram",
+    "graph_diagram",
     "histogram",
     "histories",
     "image_grid",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from course_lib import checks
 from course_lib.text import number
 from course_lib.viz.style import COLORS, GRAY, course_style, finish, subplots, suptitle
 
@@ -149,3 +150,62 @@ def _arrow(ax: Axes, x: float, note: str) -> None:
     ax.annotate("", xy=(x - 0.5, 0), xytext=(x - 1.1, 0), arrowprops=arrow)
     if note:
         ax.text(x - 0.8, 0.1, note, ha="center", va="bottom", fontsize=7.5, color="#444444")
+
+
+@course_style()
+def graph_diagram(
+    nodes: Mapping[str, tuple[str, float, float]],
+    edges: Sequence[tuple[str, str, str]],
+    *,
+    title: str = "",
+    plain: Collection[str] = (),
+    losses: Sequence[tuple[str, str, str]] = (),
+) -> Figure:
+    """Diagrama de um jogo de redes: uma caixa por rede, em qualquer lugar do plano, e as setas por onde passa a imagem.
+
+    Args:
+        nodes: nome → (texto, coluna, linha); as linhas crescem para cima.
+        edges: (de, para, texto) de cada seta.
+        title: título.
+        plain: nomes do que é dado, e não rede: só o texto, sem caixa cheia.
+        losses: (de, para, texto) do que uma perda compara: um arco tracejado, sem seta.
+
+    Raises:
+        ValueError: não há nós, ou uma seta parte de um nó que não existe, ou chega a um.
+    """
+    checks.not_empty(nodes, "nodes")
+    for start, end, _ in (*edges, *losses):
+        checks.require(start in nodes and end in nodes, f"edges: não há o nó {start!r} ou o nó {end!r}")
+    places = {name: (STRIDE * column, row) for name, (_, column, row) in nodes.items()}
+    columns, rows = zip(*places.values(), strict=True)
+    width, height = max(columns) - min(columns) + 2, max(rows) - min(rows) + 1.4
+    fig, ax = subplots(figsize=(0.86 * width + 0.4, 0.86 * height + 0.3))
+    ax.set_axis_off()
+    boxes = {}
+    for name, (text, _, _) in nodes.items():
+        face, edge = ("white", "#AAAAAA") if name in plain else ("#DCEAF5", COLORS[0])
+        box = {"boxstyle": "round,pad=0.45", "facecolor": face, "edgecolor": edge}
+        boxes[name] = ax.text(*places[name], text, ha="center", va="center", fontsize=9, bbox=box)
+    for kind, (start, end, text) in [("->", edge) for edge in edges] + [("-", loss) for loss in losses]:
+        ends = {"patchA": boxes[start].get_bbox_patch(), "patchB": boxes[end].get_bbox_patch()}
+        _link(ax, places[start], places[end], text, {"arrowstyle": kind, "shrinkA": 3, "shrinkB": 3, **ends})
+    ax.set_xlim(min(columns) - 1, max(columns) + 1)
+    ax.set_ylim(min(rows) - 0.7, max(rows) + 0.7)
+    suptitle(fig, title)
+    return fig
+
+
+def _link(
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str, arrow: Mapping[str, object]
+) -> None:
+    """A seta de ``start`` a ``end``, ou o arco tracejado se ela não tem ponta, com o seu texto no meio."""
+    directed = arrow["arrowstyle"] == "->"
+    bend, color, style = (0.0, "#444444", "-") if directed else (0.16, COLORS[1], "--")
+    line = {"color": color, "linestyle": style, "linewidth": 1.2, "connectionstyle": f"arc3,rad={bend}"}
+    ax.annotate("", xy=end, xytext=start, arrowprops={**arrow, **line})
+    if text:
+        # O arco do matplotlib passa a meia curvatura da corda, à direita de quem vai.
+        dx, dy = end[0] - start[0], end[1] - start[1]
+        x, y = (start[0] + end[0]) / 2 + bend * dy / 2, (start[1] + end[1]) / 2 - bend * dx / 2
+        box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+        ax.text(x, y, text, ha="center", va="center", fontsize=7.5, color=color, bbox=box)

@@ -47,3 +47,29 @@ def test_a_transport_plan_shows_who_moves_and_how_much():
     assert {"0,75", "0,25", "1"} == {text.get_text() for text in above.texts}
     # A função se desenha na ordem das posições, e não na em que veio.
     assert below.lines[0].get_xdata().tolist() == [0.0, 1.0, 3.0]
+
+
+def test_a_graph_has_its_networks_filled_and_its_arrows_where_they_were_asked_for():
+    nodes = {"x": ("x", 0, 0), "net": ("$G$", 1, 0), "y": ("G(x)", 2, 0), "disc": ("$D$", 2, 1)}
+    viz.graph_diagram(
+        nodes,
+        [("x", "net", ""), ("net", "y", "pinta"), ("y", "disc", "")],
+        plain=["x", "y"],
+        losses=[("x", "y", "ciclo")],
+    )
+    ax = plt.gca()
+    boxes = {text.get_text(): text for text in ax.texts if text.get_bbox_patch() and text.get_text()}
+    assert set(boxes) == {"x", "$G$", "G(x)", "$D$", "pinta", "ciclo"}
+    filled = {
+        name for name in ("x", "$G$", "G(x)", "$D$") if boxes[name].get_bbox_patch().get_facecolor()[:3] != (1, 1, 1)
+    }
+    assert filled == {"$G$", "$D$"}
+    arrows = [(a.xyann, a.xy) for a in ax.texts if isinstance(a, plt.Annotation)]
+    assert arrows == [
+        ((0, 0), (1.6, 0)), ((1.6, 0), (3.2, 0)), ((3.2, 0), (3.2, 1)), ((0, 0), (3.2, 0))
+    ]  # fmt: skip
+
+
+def test_a_graph_refuses_an_arrow_to_nowhere():
+    with pytest.raises(ValueError, match="não há o nó"):
+        viz.graph_diagram({"x": ("x", 0, 0)}, [("x", "y", "")])
