@@ -1,6 +1,14 @@
 """Dados do curso: imagens (MNIST e os dígitos embutidos), densidades no plano, domínios sem pares, e os seus lotes."""
 
-from course_lib.data.images import Batch, Batches, DataError, ImageDataset, load_embedded_digits, load_mnist
+from course_lib.data.images import (
+    Batch,
+    Batches,
+    DataError,
+    ImageDataset,
+    embedded_in_use,
+    load_embedded_digits,
+    load_mnist,
+)
 from course_lib.data.photos import PhotoDomains
 from course_lib.data.toy import Toy
 from course_lib.data.unpaired import UnpairedBatch, UnpairedBatches, UnpairedDataset, hollow, restyle, split_domains
@@ -15,6 +23,7 @@ __all__ = [
     "UnpairedBatch",
     "UnpairedBatches",
     "UnpairedDataset",
+    "embedded_in_use",
     "hollow",
     "load_embedded_digits",
     "load_mnist",
