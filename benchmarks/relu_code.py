@@ -1,7 +1,7 @@
 """O que a ReLU custa ao código do autoencoder clássico: a mesma receita com ela e sem ela, três sementes.
 
-``python -m benchmarks.relu_code`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que faltam.
-O resultado é o estudo ``course_lib/studies/relu_code.json``, que o capítulo 01_autoencoder mostra em tabela.
+``python -m benchmarks.relu_code`` grava cada treinamento assim que ele termina e, chamado de novo, faz só os que
+faltam. O resultado é o estudo ``course_lib/studies/relu_code.json``, que o capítulo 01_autoencoder mostra em tabela.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ CORRUPTIONS = {
     "máscara": partial(masking_noise, fraction=0.5),
     "sal e pimenta": partial(salt_and_pepper, fraction=0.4),
 }
-UNTRAINED, WIDE, TIED = "sem treino", ", larga", ", pesos amarrados"
+UNTRAINED, WIDE, TIED, MORE = "sem treino", ", larga", ", pesos amarrados", ", 3 × imagens"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Config:
     """O que é igual em todos os treinamentos: o que o capítulo faz ao vivo, com um terço das imagens.
 
     Attributes:
-        images: imagens de treino, as primeiras do MNIST.
+        images: imagens de treino, as primeiras do MNIST; em três das variantes, o triplo.
         epochs: épocas.
         seeds: uma por repetição: pesos iniciais e ordem dos lotes.
         n_hidden: unidades.
@@ -97,6 +97,9 @@ def objectives(config: Config):
         f"contrativa{TIED}": contractive,
         f"{UNTRAINED}{WIDE}": None,
         f"comum{WIDE}": reconstruction_objective,
+        f"{UNTRAINED}{MORE}": None,
+        f"comum{MORE}": reconstruction_objective,
+        f"tira ruído: gaussiana{MORE}": noisy["tira ruído: gaussiana"],
     }
 
 
@@ -151,16 +154,17 @@ def measure(config: Config, model: DenoisingAutoencoder, train: ImageDataset, te
 
 def run(config: Config, path: Path, train: ImageDataset, test: ImageDataset) -> Study:
     """Faz os treinamentos que faltam no estudo em ``path``, gravando-o depois de cada um, e o devolve."""
-    train = train.take(config.images)
+    few = train.take(config.images)
     header = {
         "config": asdict(config),
-        "data": {"train": train.name, "images": len(train), "test": test.name},
-        "probe_on_pixels": round(probe(lambda x: x.flatten(1), train, test, config.ridge), 4),
+        "data": {"train": few.name, "images": len(few), "test": test.name},
+        "probe_on_pixels": round(probe(lambda x: x.flatten(1), few, test, config.ridge), 4),
     }
 
     def train_and_measure(variant: str, seed: int) -> tuple[dict[str, float], float]:
-        model, seconds = train_variant(config, train, variant, seed)
-        return measure(config, model, train, test), seconds
+        images = train.take(3 * config.images) if variant.endswith(MORE) else few
+        model, seconds = train_variant(config, images, variant, seed)
+        return measure(config, model, images, test), seconds
 
     return run_variants("variants", path, header, config.seeds, objectives(config), train_and_measure)
 

@@ -112,7 +112,8 @@ def test_a_figure_of_mnist_says_nothing(name):
 
 def test_the_legend_below_keeps_the_note():
     load_embedded_digits("train")
-    fig = viz.scatter_panels({"a": {"b": torch.zeros(3, 2), "c": torch.ones(3, 2)}})
+    clouds = {"b": torch.zeros(3, 2), "c": torch.ones(3, 2)}
+    fig = viz.scatter_panels({"um": clouds, "dois": clouds})
     assert fig.get_supxlabel() == ""
     assert fig.legends[0].get_title().get_text() == style.EMBEDDED_NOTE
 
