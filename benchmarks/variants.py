@@ -43,7 +43,7 @@ class Config:
     """O que é igual em todos os treinamentos: o que o capítulo faz ao vivo, com um terço das imagens.
 
     Attributes:
-        images: imagens de treino, as primeiras do MNIST; em três das variantes, o triplo.
+        images: imagens de treino, as primeiras do MNIST; em cinco das variantes, o triplo.
         epochs: épocas.
         seeds: uma por repetição: pesos iniciais e ordem dos lotes.
         n_hidden: unidades.
@@ -100,6 +100,8 @@ def objectives(config: Config):
         f"{UNTRAINED}{MORE}": None,
         f"comum{MORE}": reconstruction_objective,
         f"tira ruído: gaussiana{MORE}": noisy["tira ruído: gaussiana"],
+        f"esparsa{MORE}": sparse,
+        f"contrativa{MORE}": contractive,
     }
 
 
