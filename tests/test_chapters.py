@@ -53,6 +53,16 @@ def test_every_figure_has_alternative_text(path):
             assert len(alt) > 20, cell.source[:80]
 
 
+@pytest.mark.parametrize("path", CHAPTERS[:3], ids=by_name)
+def test_a_prediction_is_asked_just_before_the_cell_that_answers_it(path):
+    cells = read(path).cells
+    asked = [index for index, cell in enumerate(cells) if "> **Confira.**" in cell.source]
+    assert asked, "a introdução promete que Confira pede uma previsão"
+    for index in asked:
+        assert cells[index].source.split("\n\n")[-1].startswith("> **Confira.** Antes de rodar")
+        assert cells[index + 1].cell_type == "code"
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=by_name)
 def test_uses_only_markdown_that_colab_renders(path):
     for cell in read(path).cells:

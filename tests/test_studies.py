@@ -62,6 +62,30 @@ def test_the_pretraining_study_has_every_run():
     assert sorted(runs) == sorted(itertools.product((0, 1, 2), (0, 1_000), (True, False)))
 
 
+@pytest.mark.parametrize(
+    ("name", "variants"),
+    [
+        (
+            "variants",
+            {
+                "sem treino", "comum", "tira ruído: gaussiana", "tira ruído: máscara", "tira ruído: sal e pimenta",
+                "esparsa", "contrativa", "comum, pesos amarrados", "esparsa, pesos amarrados",
+                "contrativa, pesos amarrados", "sem treino, larga", "comum, larga", "sem treino, 3 × imagens",
+                "comum, 3 × imagens", "tira ruído: gaussiana, 3 × imagens", "esparsa, 3 × imagens",
+                "contrativa, 3 × imagens",
+            },
+        ),
+        ("stacked", {"receita", "sem pré-treino", "sem decaimento"}),
+        ("relu_code", {"com ReLU", "livre"}),
+    ],
+)  # fmt: skip
+def test_each_variant_was_run_with_three_seeds(name, variants):
+    study = load_study(name)
+    assert (study.header["data"]["train"], study.header["data"]["test"]) == ("MNIST (treino)", "MNIST (teste)")
+    runs = [(run["seed"], run["variant"]) for run in study.runs]
+    assert sorted(runs) == sorted(itertools.product((0, 1, 2), variants))
+
+
 def test_the_cyclegan_study_has_every_run():
     study = load_study("cyclegan")
     assert study.header["data"] == {"train": "MNIST (treino)", "test": "MNIST (teste)"}

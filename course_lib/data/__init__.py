@@ -6,6 +6,7 @@ from course_lib.data.images import (
     DataError,
     ImageDataset,
     Selection,
+    embedded_in_use,
     load_embedded_digits,
     load_mnist,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "UnpairedBatch",
     "UnpairedBatches",
     "UnpairedDataset",
+    "embedded_in_use",
     "hollow",
     "load_embedded_digits",
     "load_mnist",

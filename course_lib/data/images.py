@@ -25,6 +25,9 @@ from course_lib.text import number
 SPLITS = {"train": "treino", "test": "teste"}
 EMBEDDED = "dígitos embutidos"
 
+# O nome do último conjunto carregado de cada parte: é por ele que as figuras sabem de que dados saíram.
+_last_loaded: dict[str, str] = {}
+
 # Chave que separa a ordem dos lotes do ruído do treinamento, que usam a mesma semente.
 ORDER = 2
 
@@ -238,7 +241,7 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
     if chosen is not None:
         found = mnist.read(chosen, split)
         if not found.problems:
-            return _from_files(found.contents, split)
+            return _remember(_from_files(found.contents, split), split)
         damaged = [problem for problem in found.problems if problem.damaged]
     cache = runtime.cache_dir()
     found = mnist.read(cache, split)
@@ -258,7 +261,7 @@ def load_mnist(split: str, *, root: str | Path | None = None) -> ImageDataset:
         return load_embedded_digits(split)
     if damaged:
         runtime.notice(f"{damaged[0]}; usando a cópia boa que está em {cache}")
-    return _from_files(found.contents, split)
+    return _remember(_from_files(found.contents, split), split)
 
 
 def load_embedded_digits(split: str) -> ImageDataset:
@@ -287,7 +290,20 @@ def load_embedded_digits(split: str) -> ImageDataset:
     keep = is_test if split == "test" else ~is_test
     # A ampliação inventa tons intermediários; arredondados a 256, como no MNIST, deles se pode medir a verossimilhança.
     levels = (images[keep].clamp(0, 1) * 255).round()
-    return ImageDataset(levels / 127.5 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})")
+    return _remember(ImageDataset(levels / 127.5 - 1, labels[keep], f"{EMBEDDED} ({SPLITS[split]})"), split)
+
+
+def embedded_in_use() -> bool:
+    """Se o último conjunto de treino ou o último de teste que se carregou são os dígitos embutidos.
+
+    Quem desenha figuras pergunta aqui, para que um resultado neles nunca passe por um do MNIST.
+    """
+    return any(name.startswith(EMBEDDED) for name in _last_loaded.values())
+
+
+def _remember(dataset: ImageDataset, split: str) -> ImageDataset:
+    _last_loaded[split] = dataset.name
+    return dataset
 
 
 def _from_files(contents: dict[str, bytes], split: str) -> ImageDataset:

@@ -120,7 +120,7 @@ def reconstruction_objective(model: nn.Module, batch: Batch) -> Terms:
 
 
 def sparse_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Terms:
-    r"""Reconstrução mais o custo de acender unidades: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\sum_j |z_j|`.
+    r"""Reconstrução mais o custo de acender unidades: :math:`\mathrm{MSE} + \alpha\,\mathbb{E}\sum_j |z_j|`.
 
     A norma 1 puxa cada unidade para zero com a mesma força, esteja ela perto ou longe: as que pouco ajudam apagam-se
     de todo, e cada imagem acaba descrita por poucas unidades acesas.
@@ -128,10 +128,10 @@ def sparse_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Term
     Args:
         model: autoencoder com ``encode`` e ``decode``.
         batch: lote com ``x``.
-        weight: λ ≥ 0.
+        weight: α ≥ 0.
 
     Returns:
-        ``loss`` = ``reconstruction`` + λ ``penalty``; a penalidade soma sobre o código e faz a média sobre o lote.
+        ``loss`` = ``reconstruction`` + α ``penalty``; a penalidade soma sobre o código e faz a média sobre o lote.
 
     Raises:
         ValueError: ``weight`` negativo.
@@ -144,7 +144,7 @@ def sparse_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Term
 
 
 def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) -> Terms:
-    r"""Reconstrução mais a sensibilidade do código: :math:`\mathrm{MSE} + \lambda\,\mathbb{E}\|J_f(x)\|_F^2`.
+    r"""Reconstrução mais a sensibilidade do código: :math:`\mathrm{MSE} + \alpha\,\mathbb{E}\|J_f(x)\|_F^2`.
 
     Com uma camada só e ReLU no código, :math:`J_f = \mathrm{diag}(\mathbb{1}[z > 0])\,W`, e a norma sai sem derivar
     nada: soma-se :math:`\|W_j\|^2` das unidades acesas.
@@ -152,10 +152,10 @@ def contractive_objective(model: Autoencoder, batch: Batch, *, weight: float) ->
     Args:
         model: autoencoder de codificador com uma camada (``hidden_dims=()``) e ReLU no código.
         batch: lote com ``x``.
-        weight: λ ≥ 0.
+        weight: α ≥ 0.
 
     Returns:
-        ``loss`` = ``reconstruction`` + λ ``penalty``; a penalidade é a média sobre o lote da norma ao quadrado.
+        ``loss`` = ``reconstruction`` + α ``penalty``; a penalidade é a média sobre o lote da norma ao quadrado.
 
     Raises:
         ValueError: ``weight`` negativo, ou o codificador tem outra forma.

@@ -15,6 +15,9 @@ from course_lib.viz.style import COLORS, GRAY, course_style, finish, subplots, s
 
 # De uma camada à seguinte, nas unidades do desenho.
 STRIDE = 1.6
+# A altura de uma caixa é proporcional à largura da camada, mas nenhuma some; nas mais baixas o texto vai por baixo.
+LOWEST = 0.04
+ROOM_FOR_TEXT = 0.26
 
 
 @course_style()
@@ -25,7 +28,7 @@ def flow_diagram(
     notes: Sequence[str] = (),
     shortcuts: Sequence[tuple[int, int]] = (),
 ) -> Figure:
-    """Diagrama de uma rede: uma caixa por camada, da entrada à saída, com altura que acompanha a largura da camada.
+    """Diagrama de uma rede: uma caixa por camada, da entrada à saída, de altura proporcional à largura da camada.
 
     Args:
         blocks: (texto, número de unidades) de cada camada.
@@ -35,14 +38,14 @@ def flow_diagram(
     """
     # Quanto mais longe os blocos, mais alto o atalho passa: assim dois atalhos, um dentro do outro, não se cruzam.
     top = 0.66 + 0.12 * max((end - start for start, end in shortcuts), default=0)
-    fig, ax = subplots(figsize=(1.45 * len(blocks) + 0.4, 2.1 * (top + 0.62)))
+    fig, ax = subplots(data=False, figsize=(1.45 * len(blocks) + 0.4, 2.1 * (top + 0.62)))
     ax.set_axis_off()
     largest = max(size for _, size in blocks)
     tops = []
     for index, (text, size) in enumerate(blocks):
-        height = 0.25 + 0.75 * np.log1p(size) / np.log1p(largest)
+        height = max(LOWEST, size / largest)
         tops.append(height / 2 + 0.05)
-        _block(ax, STRIDE * index, height, f"{text}\n{size}")
+        _block(ax, STRIDE * index, height, f"{text}\n{number(size, ',')}")
         if index:
             _arrow(ax, STRIDE * index, notes[index - 1] if index <= len(notes) else "")
     ax.set_xlim(-0.7, STRIDE * (len(blocks) - 1) + 0.7)
@@ -141,7 +144,11 @@ def _block(ax: Axes, x: float, height: float, text: str, *, y: float = 0.0, colo
     corner = (x - 0.42, y - height / 2)
     box = FancyBboxPatch(corner, 0.84, height, boxstyle="round,pad=0.04", facecolor="#DCEAF5", edgecolor=color)
     ax.add_patch(box)
-    ax.text(x, y, text, ha="center", va="center", fontsize=9)
+    # Três linhas ("constante, 4×4, 1024") pedem uma caixa mais alta que duas.
+    if height < ROOM_FOR_TEXT + 0.1 * (text.count("\n") - 1):
+        ax.text(x, y - height / 2 - 0.07, text, ha="center", va="top", fontsize=9)
+    else:
+        ax.text(x, y, text, ha="center", va="center", fontsize=9)
 
 
 def _arrow(ax: Axes, x: float, note: str) -> None:

@@ -20,6 +20,7 @@ from course_lib.viz.style import (
     course_style,
     finish,
     finish_panel,
+    legend_below,
     panel_grid,
     subplots,
     suptitle,
@@ -77,9 +78,9 @@ def scatter_panels(
             ax.scatter(xy[:, 0], xy[:, 1], s=4, alpha=0.6, color=COLORS[index % len(COLORS)], linewidths=0, label=label)
         ax.set_aspect("equal")
         finish_panel(ax, name)
-    handles, labels = axes[0].get_legend_handles_labels()
+    labels = axes[0].get_legend_handles_labels()[1]
     if len(labels) > 1:
-        fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+        legend_below(fig, axes[0], ncols=len(labels), markerscale=3)
     suptitle(fig, title)
     return fig
 
@@ -232,7 +233,6 @@ def ball_panels(
             ax.scatter(xy[members, 0], xy[members, 1], s=11, marker=marker, color=color, linewidths=0.9, label=label)
         ax.set_aspect("equal")
         finish_panel(ax, name)
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2)
+    legend_below(fig, axes[0], ncols=2)
     suptitle(fig, title)
     return fig

@@ -17,7 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogFormatterMathtext
 from torch import Tensor
 
+from course_lib.data import embedded_in_use
 from course_lib.text import number
+
+# O que toda figura de dados diz de si quando os dados não são os do livro.
+EMBEDDED_NOTE = "dados em uso: dígitos embutidos do scikit-learn, não o MNIST"
+SHORT_NOTE = "dígitos\nembutidos"
+# Mais estreita que isto, em polegadas, uma figura só comporta a nota curta.
+NARROW = 3.2
 
 # Paleta de Okabe e Ito, legível para quem não distingue vermelho de verde; linhas também diferem no traço.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -77,9 +84,28 @@ class CourseFigure(Figure):
                 display(figure)
 
 
-def subplots(*grid: int, **options: Any) -> tuple[CourseFigure, Any]:
-    """O ``plt.subplots`` do curso."""
-    return plt.subplots(*grid, FigureClass=CourseFigure, **options)
+def subplots(*grid: int, data: bool = True, **options: Any) -> tuple[CourseFigure, Any]:
+    """O ``plt.subplots`` do curso; uma figura de dados diz no rodapé quando eles não são o MNIST.
+
+    Args:
+        grid: linhas e colunas.
+        data: se a figura pode mostrar dados; um diagrama não mostra.
+        options: as de ``plt.subplots``.
+    """
+    fig, axes = plt.subplots(*grid, FigureClass=CourseFigure, **options)
+    if data and embedded_in_use():
+        fig.supxlabel(EMBEDDED_NOTE if fig.get_figwidth() > NARROW else SHORT_NOTE, fontsize=7, color=GRAY)
+    return fig, axes
+
+
+def legend_below(fig: Figure, ax: Axes, **options: Any) -> None:
+    """A legenda de ``ax`` embaixo da figura inteira."""
+    note = fig.get_supxlabel()
+    # O matplotlib não separa a legenda de fora do rótulo da figura: a nota vira o título dela.
+    fig.supxlabel("")
+    fig.legend(
+        *ax.get_legend_handles_labels(), loc="outside lower center", title=note or None, title_fontsize=7, **options
+    )
 
 
 def panel_grid(

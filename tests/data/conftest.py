@@ -134,6 +134,12 @@ def network(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def no_data_in_use(monkeypatch):
+    """Nenhum conjunto carregado ainda."""
+    monkeypatch.setattr(images, "_last_loaded", {})
+
+
+@pytest.fixture(autouse=True)
 def places(monkeypatch, tmp_path):
     """Ambiente limpo, cache numa pasta do teste e nenhum aviso dado ainda. Devolve a pasta do cache."""
     monkeypatch.delenv("CURSO_DADOS", raising=False)

@@ -17,7 +17,7 @@ import pytest
 import torch
 import torchvision
 
-from course_lib.data import DataError, load_mnist
+from course_lib.data import DataError, embedded_in_use, load_embedded_digits, load_mnist
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -500,3 +500,19 @@ def test_real_mnist(mnist_root, network, split, n, first):
         pixels = (dataset.images + 1) / 2
         assert pixels.mean().item() == pytest.approx(0.1307, abs=5e-5)
         assert pixels.std().item() == pytest.approx(0.3081, abs=5e-5)
+
+
+# --- que dados estão em uso ----------------------------------------------------------------------------------------
+
+
+def test_falling_back_is_remembered_until_the_real_data_come(fake, tmp_path):
+    fake.write(tmp_path / "meus")
+    load_mnist("train", root=tmp_path / "meus")
+    assert not embedded_in_use()
+    # Uma parte embutida basta: uma figura que junte as duas não é do MNIST.
+    load_mnist("test")
+    assert embedded_in_use()
+    load_mnist("test", root=tmp_path / "meus")
+    assert not embedded_in_use()
+    load_embedded_digits("train")
+    assert embedded_in_use()

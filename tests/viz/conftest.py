@@ -1,10 +1,17 @@
-"""Nenhuma figura sobra de um teste para outro."""
+"""Nenhuma figura sobra de um teste para outro, nem a lembrança de que dados estavam em uso."""
 
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
+
+from course_lib.data import images as data_images
+
+
+@pytest.fixture(autouse=True)
+def no_data_in_use(monkeypatch):
+    monkeypatch.setattr(data_images, "_last_loaded", {})
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import torch
 from nbclient import NotebookClient
 
 from course_lib import viz
+from course_lib.data import load_embedded_digits
 from course_lib.viz import style
 
 DRAWINGS = {
@@ -86,6 +87,45 @@ def test_a_figure_of_the_person_keeps_her_style():
     fig = plt.figure()
     assert type(fig) is not style.CourseFigure
     np.testing.assert_array_equal(pixels(fig), plain)
+
+
+# --- de que dados é a figura ------------------------------------------------------------------------------------------
+
+
+def words(fig) -> str:
+    """Tudo o que a figura escreve fora dos eixos."""
+    titles = [legend.get_title().get_text() for legend in fig.legends]
+    return " ".join([fig.get_supxlabel(), *titles])
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_of_embedded_digits_says_so_by_itself(name):
+    load_embedded_digits("test")
+    # Um diagrama não mostra dados.
+    assert ("embutidos" in words(DRAWINGS[name]())) == (name != "flow_diagram")
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_of_mnist_says_nothing(name):
+    assert "embutidos" not in words(DRAWINGS[name]())
+
+
+def test_the_legend_below_keeps_the_note():
+    load_embedded_digits("train")
+    clouds = {"b": torch.zeros(3, 2), "c": torch.ones(3, 2)}
+    fig = viz.scatter_panels({"um": clouds, "dois": clouds})
+    assert fig.get_supxlabel() == ""
+    assert fig.legends[0].get_title().get_text() == style.EMBEDDED_NOTE
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 10])
+def test_the_note_fits_in_the_figure(n):
+    load_embedded_digits("test")
+    fig = viz.image_grid(torch.zeros(n, 1, 28, 28))
+    fig.draw_without_rendering()
+    box = fig._supxlabel.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= fig.bbox.x1
 
 
 def test_save_writes_the_last_figure_and_closes_it(tmp_path):
