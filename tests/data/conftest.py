@@ -18,6 +18,7 @@ import torch
 import torchvision
 
 from course_lib import files, runtime
+from course_lib.data import images
 
 SIZES = {"train": 24, "test": 10}
 
