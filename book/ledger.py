@@ -49,7 +49,6 @@ import re
 import statistics
 import sys
 import tomllib
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -57,6 +56,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from course_lib import console  # noqa: E402
+from course_lib.text import number  # noqa: E402
+
 LEDGER = Path("book/numeros")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TYPES = ("saida", "cartao", "estudo", "conta", "codigo", "exemplo", "fonte", "fato")
@@ -389,8 +393,8 @@ def read_claim(entry: Mapping[str, Any], file: str) -> Claim:
 def allowed_gap(token: Token, margin: str) -> float:
     """Quanto a origem pode se afastar do número escrito: meia unidade da última casa, e a margem declarada."""
     rounding = 0.5 * 10.0**-token.decimals
-    number, percent, _ = margin.partition("%")
-    extra = parse(number.strip())
+    size, percent, _ = margin.partition("%")
+    extra = parse(size.strip())
     return rounding * (1 + 1e-6) + (abs(token.value) * extra / 100 if percent else extra)
 
 
@@ -434,12 +438,12 @@ def check_claim(claim: Claim, document: Document, root: Path) -> Iterator[str]:
             continue
         margin = claim.margin if document.fresh and kind_of(origin) in VARIES else NO_MARGIN
         if token and not agrees(token, value, claim.text, margin):
-            yield f"está escrito {token.text}, e {origin} dá {value:.6g}"
+            yield f"está escrito {token.text}, e {origin} dá {number(value, '.6g')}"
         known[LETTERS[index]] = value
     if claim.asserts:
         try:
             if not evaluate(claim.asserts, known):
-                values = ", ".join(f"{letter} = {value:.6g}" for letter, value in known.items())
+                values = ", ".join(f"{letter} = {number(value, '.6g')}" for letter, value in known.items())
                 yield f"afirma {claim.asserts}, e não é o que se mediu ({values})"
         except LedgerError as error:
             yield str(error)
@@ -571,7 +575,7 @@ def check(
 
 
 def main() -> int:
-    parser = ArgumentParser(prog="python book/ledger.py", description=__doc__.splitlines()[0])
+    parser = console.Parser(prog="python book/ledger.py", description=__doc__.splitlines()[0])
     parser.add_argument("documento", nargs="*", type=Path, help="só estes (padrão: todos)")
     parser.add_argument("--livro", action="store_true", help="com as saídas do livro construído em _build")
     parser.add_argument("--gravar", action="store_true", help="grava as saídas do livro construído")

@@ -88,17 +88,17 @@ def test_a_true_chapter_has_no_faults(project):
         ("chapters/um.ipynb", "3,59", "3,69", "3,69 não tem origem"),
         ("chapters/um.ipynb", "93,5 %", "94,5 %", "94,5 não tem origem"),
         # O mesmo algarismo mudado dos dois lados: é a origem que não concorda.
-        ("both", "3,59", "3,69", "está escrito 3,69, e saida c1: o da rede: dá 3.588"),
-        ("both", "seis vezes", "sete vezes", "está escrito sete, e conta: a / b dá 5.86957"),
+        ("both", "3,59", "3,69", "está escrito 3,69, e saida c1: o da rede: dá 3,588"),
+        ("both", "seis vezes", "sete vezes", "está escrito sete, e conta: a / b dá 5,86957"),
         ("both", "435.536", "435.636", "está escrito 435.636, e cartao rede: parameters.model dá 435536"),
-        ("both", "0{,}25", "0{,}26", "está escrito 0,26, e exemplo: a ** 2 dá 0.25"),
+        ("both", "0{,}25", "0{,}26", "está escrito 0,26, e exemplo: a ** 2 dá 0,25"),
         # Um sentido trocado.
         ("chapters/um.ipynb", "caiu", "subiu", "aparece 0 vezes no texto; devia ser uma"),
         ("book/numeros/chapters/um.toml", "b < a", "b > a", "afirma b > a, e não é o que se mediu"),
         # A origem mudou, e o texto não.
         ("course_lib/studies/sondas.json", "0.9351", "0.9251", "está escrito 93,5, e estudo sondas"),
         ("course_lib/weights/rede.json", "435536", "435537", "está escrito 435.536, e cartao rede"),
-        ("book/numeros/chapters/um.json", "3,588", "4,588", "está escrito 3,59, e saida c1: o da rede: dá 4.588"),
+        ("book/numeros/chapters/um.json", "3,588", "4,588", "está escrito 3,59, e saida c1: o da rede: dá 4,588"),
         ("chapters/referencias.bib", "hinton2006", "outra", "'hinton2006' não está em referencias.bib"),
         ("chapters/um.ipynb", "epochs = 40", "epochs = 41", "o código mudou"),
         # Um trecho mal contado, ou que compara sem dizer o quê.

@@ -19,6 +19,9 @@ from course_lib import viz
 from course_lib.data import load_embedded_digits
 from course_lib.viz import style
 
+ONE = np.ones(1)
+TRANSPORT = ((ONE, ONE), (2 * ONE, ONE), np.ones((1, 1)), (ONE, ONE))
+
 DRAWINGS = {
     "image_grid": lambda: viz.image_grid(torch.zeros(3, 1, 28, 28)),
     "strips": lambda: viz.strips({"a": torch.zeros(3, 1, 28, 28)}),
@@ -38,6 +41,9 @@ DRAWINGS = {
     "lattice_panels": lambda: viz.lattice_panels({"a": (torch.zeros(3, 3, 2), torch.zeros(3, 2))}),
     "density_panels": lambda: viz.density_panels({"a": torch.ones(3, 3)}, half=1.0),
     "flow_diagram": lambda: viz.flow_diagram([("a", 1), ("b", 2)]),
+    "game_diagram": lambda: viz.game_diagram("a", "b", "c", "d"),
+    "graph_diagram": lambda: viz.graph_diagram({"a": ("a", 0, 0), "b": ("b", 1, 0)}, [("a", "b", "")]),
+    "transport_diagram": lambda: viz.transport_diagram(*TRANSPORT),
 }
 
 
