@@ -13,7 +13,9 @@ from . import (
     bibliography,
     boxes,
     chapter_links,
+    citations,
     execution,
+    glossary,
     interface,
     offline,
     reference,
@@ -36,6 +38,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         bibliography,
         reference,
         chapter_links,
+        citations,
+        glossary,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
