@@ -17,7 +17,7 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 
 import course_lib
 from book import build
-from book.course_book import bibliography, boxes, search
+from book.course_book import bibliography, boxes, durations, search
 from book.course_book.interface import read_repository
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -173,6 +173,18 @@ def test_bibliography_words_are_portuguese_and_fields_are_kept() -> None:
     proceedings, thesis = (item.text.render_as("text") for item in formatted)
     assert "Ana Silva e Rui Souza. Pages and In Volume. Em Anais" in proceedings
     assert "Tese de doutorado, USP" in thesis
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(3, "0,5"), (68.1, "1"), (79, "1,5"), (322, "5,5"), (610, "10")])
+def test_durations_are_written_in_half_minutes(seconds: float, minutes: str) -> None:
+    assert durations.write_minutes(seconds) == minutes
+
+
+def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
+    study = tmp_path / "book_times.json"
+    study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
+    assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
+    assert durations.durations(durations.STUDY, set(DOCUMENTS))
 
 
 def luminance(colour: str) -> float:

@@ -14,6 +14,7 @@ from . import (
     boxes,
     chapter_links,
     citations,
+    durations,
     execution,
     glossary,
     interface,
@@ -40,6 +41,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         chapter_links,
         citations,
         glossary,
+        durations,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
