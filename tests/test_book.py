@@ -336,6 +336,27 @@ def test_colab_button_opens_this_chapter(built_book: BuiltBook, name: str) -> No
 
 
 @pytest.mark.livro
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_terms_and_references_are_links(built_book: BuiltBook, name: str) -> None:
+    article = read_page(built_book, name).select_one("article")
+    terms = [link["href"] for link in article.select('a[href^="glossario.html#term-"]')]
+    assert terms
+    assert len(terms) == len(set(terms))
+    assert article.select(":is(h1, h2, h3, pre, code) a[href^='glossario.html']") == []
+    items = article.select("#referencias li")
+    assert [item.get_text() for item in items if not item.select_one('a[href^="http"]')] == []
+    cited = {link["href"].removeprefix("#") for link in article.select('a[href^="#ref-"]')}
+    assert cited <= {item["id"] for item in items}
+
+
+@pytest.mark.livro
+def test_every_work_of_the_bibliography_is_a_link(built_book: BuiltBook) -> None:
+    works = read_page(built_book, "chapters/referencias").select("div.citation")
+    assert works
+    assert [work.get_text() for work in works if not work.select_one('a[href^="http"]')] == []
+
+
+@pytest.mark.livro
 def test_second_build_executes_nothing(built_book: BuiltBook) -> None:
     result = run_build(built_book.root, CURSO_PERFIL="rapido")
     assert result.returncode == 0, result.stdout
