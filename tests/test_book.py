@@ -20,7 +20,7 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 
 import course_lib
 from book import build, ledger
-from book.course_book import bibliography, boxes, search
+from book.course_book import bibliography, boxes, durations, search
 from book.course_book.interface import read_repository
 from course_lib.files import MNIST_FILES
 
@@ -263,6 +263,18 @@ def test_bibliography_words_are_portuguese_and_fields_are_kept() -> None:
     assert "Tese de doutorado, USP" in thesis
 
 
+@pytest.mark.parametrize(("seconds", "minutes"), [(3, "0,5"), (68.1, "1"), (79, "1,5"), (322, "5,5"), (610, "10")])
+def test_durations_are_written_in_half_minutes(seconds: float, minutes: str) -> None:
+    assert durations.write_minutes(seconds) == minutes
+
+
+def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
+    study = tmp_path / "book_times.json"
+    study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
+    assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
+    assert durations.durations(durations.STUDY, set(DOCUMENTS))
+
+
 def luminance(colour: str) -> float:
     """Luminância relativa de ``#rrggbb`` (WCAG 2.1)."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -409,6 +421,27 @@ def test_colab_button_opens_this_chapter(built_book: BuiltBook, name: str) -> No
     expected = f"https://colab.research.google.com/github/{owner}/blob/main/{name}.ipynb"
     links = {link.get("href") for link in read_page(built_book, name).select(".dropdown-launch-buttons a")}
     assert links == {expected}
+
+
+@pytest.mark.livro
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_terms_and_references_are_links(built_book: BuiltBook, name: str) -> None:
+    article = read_page(built_book, name).select_one("article")
+    terms = [link["href"] for link in article.select('a[href^="glossario.html#term-"]')]
+    assert terms
+    assert len(terms) == len(set(terms))
+    assert article.select(":is(h1, h2, h3, pre, code) a[href^='glossario.html']") == []
+    items = article.select("#referencias li")
+    assert [item.get_text() for item in items if not item.select_one('a[href^="http"]')] == []
+    cited = {link["href"].removeprefix("#") for link in article.select('a[href^="#ref-"]')}
+    assert cited <= {item["id"] for item in items}
+
+
+@pytest.mark.livro
+def test_every_work_of_the_bibliography_is_a_link(built_book: BuiltBook) -> None:
+    works = read_page(built_book, "chapters/referencias").select("div.citation")
+    assert works
+    assert [work.get_text() for work in works if not work.select_one('a[href^="http"]')] == []
 
 
 @pytest.mark.livro

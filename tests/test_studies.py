@@ -112,6 +112,13 @@ def test_the_stylegan_study_has_every_run():
     assert sorted(runs) == sorted(itertools.product((0, 1), ("receita (AdaIN)", "demodulação", "sem R1")))
 
 
+def test_the_example_study_has_every_run():
+    study = load_study("example_seeds")
+    assert study.header["data"] == {"train": "MNIST (treino)", "images": 60_000, "test": "MNIST (teste)"}
+    assert len(study.header["config"]["seeds"]) >= 3
+    assert [run["seed"] for run in study.runs] == study.header["config"]["seeds"]
+
+
 # --- as amostras -----------------------------------------------------------------------------------------------------
 
 ROW = {

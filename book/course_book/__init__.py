@@ -13,7 +13,10 @@ from . import (
     bibliography,
     boxes,
     chapter_links,
+    citations,
+    durations,
     execution,
+    glossary,
     interface,
     offline,
     reference,
@@ -36,6 +39,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
         bibliography,
         reference,
         chapter_links,
+        citations,
+        glossary,
+        durations,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,9 @@ from corpus.base import notebook
 
 from course_grader import command
 from course_grader.assignment import define
+from course_grader.inside.wire import Caps
+from course_grader.result import Deadlines
+from course_grader.submission import MAX_BYTES, MAX_CELLS
 
 PAGE = Path(__file__).resolve().parents[2] / "chapters" / "instrutores.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -32,6 +35,19 @@ def exercise():
     (definition,) = (block for block in BLOCKS if block.startswith("# centrar.py"))
     (answer,) = (block for block in BLOCKS if block.startswith("# célula do estudante"))
     return definition, answer
+
+
+def test_the_limits_on_the_page_are_the_graders():
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    limits, caps = Deadlines(), Caps()
+    assert f"passa de {limits.cell:.0f} segundos" in text
+    assert f"uma chamada tem {limits.call:.0f} segundos, as células juntas, {limits.cells:.0f}," in text
+    assert limits.total == 180
+    assert "a entrega inteira, três minutos" in text
+    nodes, characters = (f"{n:,}".replace(",", ".") for n in (caps.nodes, caps.text))
+    size = caps.array_bytes // 2**20
+    assert f"até {size} MB em arrays, {nodes} itens e {characters} caracteres por texto" in text
+    assert f"até {MAX_BYTES // 2**20} MB e {MAX_CELLS} células de código" in text
 
 
 def test_the_example_is_short(exercise):
