@@ -251,7 +251,8 @@ class Judge:
         """
         if isinstance(images, ImageDataset):
             _check_drawn(images, "images")
-            images, seed = images.images, images.seed if images.seed is not None else seed
+            seed = images.seed if images.seed is not None else seed
+            images = images.images
         self._check_set(images, "images")
         copies = sum(found in self._fingerprints for found in _fingerprints(images))
         checks.require(
@@ -399,8 +400,8 @@ def frechet_spread(features: Tensor, reference: Tensor, *, groups: int = GROUPS,
 
     Foi escolhido contra sorteios de verdade. Na GAN do curso, com 200 conjuntos de 500 amostras o desvio é 1,00 e o
     jackknife de um só dá 0,97; com 50 de 2.000, 0,52 e 0,52. O método delta dá um décimo a menos (0,92 e 0,47), e o
-    bootstrap custa o mesmo e treme mais. Junto do piso ele exagera: em 120 sorteios de 500 imagens reais o desvio é 0,30
-    e ele dá 0,40; em 30 de 2.000, 0,11 e 0,11.
+    bootstrap custa o mesmo e treme mais. Junto do piso ele exagera: em 120 sorteios de 500 imagens reais o desvio é
+    0,30 e ele dá 0,40; em 30 de 2.000, 0,11 e 0,11.
 
     Args:
         features: (N, K), do conjunto julgado.
