@@ -24,13 +24,14 @@ from course_lib.metrics.samples import frechet_distance
 from course_lib.models.autoencoder import Autoencoder, reconstruction_objective
 from course_lib.models.vae import DOCUMENT_VARIANCE, VAE, gaussian_objective
 from course_lib.studies import Study
+from course_lib.text import number
 from course_lib.training import ObjectiveStep, fit
 from course_lib.weights import load_judge
 
-# O produto θ = σ²β de cada treinamento da curva de taxa e distorção.
-THETAS = (5.0, 0.5, 0.05, 20.0, 10.0, 1.0, 2.0, 0.2)
+# O θ = σ²β de cada treinamento da curva de taxa e distorção; aqui β = 1, e θ é a variância declarada.
+THETAS = (5.0, 0.5, 0.05, 1.0, 2.0, 0.2)
 LEARNED, UNTRAINED, REAL, AUTOENCODER = "σ² aprendida", "sem treino", "reais de treino", "autoencoder"
-ANNEALED = {"recozida, θ = 10": 10.0, "recozida, θ = 20": 20.0}
+ANNEALED = {"recozida, θ = 100": 100.0}
 # Coordenadas e σ² de cada VAE condicional.
 CONDITIONAL = {
     "condicional, d = 2, θ = 1": (2, 1.0),
@@ -39,9 +40,9 @@ CONDITIONAL = {
 }
 PLANAR, PLANAR_UNTRAINED = "plano", "plano, sem treino"
 VARIANTS = (
-    *(f"θ = {theta:g}".replace(".", ",") for theta in THETAS),
     UNTRAINED,
     REAL,
+    *(f"θ = {number(theta)}" for theta in THETAS),
     LEARNED,
     AUTOENCODER,
     *CONDITIONAL,
@@ -212,7 +213,7 @@ def run(config: Config, path: Path, dataset: ImageDataset, test: ImageDataset) -
         "data": {"train": dataset.name, "test": test.name},
         "judge": measurer.judge.network_hash,
     }
-    thetas = dict(zip(VARIANTS, THETAS, strict=False))
+    thetas = {f"θ = {number(theta)}": theta for theta in THETAS}
 
     def train_and_measure(variant: str, seed: int) -> tuple[dict[str, float], float]:
         learn = partial(train, config, dataset, seed=seed)
@@ -246,8 +247,8 @@ def run(config: Config, path: Path, dataset: ImageDataset, test: ImageDataset) -
             model, _, seconds = learn(partial(VAE, 20), objective)
             found = measurer.common(model, DOCUMENT_VARIANCE, seed)
         else:
-            variance = min(thetas[variant], DOCUMENT_VARIANCE)
-            objective = partial(gaussian_objective, variance=variance, beta=thetas[variant] / variance)
+            variance = thetas[variant]
+            objective = partial(gaussian_objective, variance=variance)
             model, _, seconds = learn(partial(VAE, 20), objective)
             found = measurer.common(model, variance, seed)
         return {name: round(value, 4) for name, value in found.items()}, seconds
