@@ -156,6 +156,85 @@ def test_more_importance_samples_tighten_the_bound(digits):
     assert -elbo > few > many
 
 
+class Clouds(nn.Module):
+    """Um codificador de nuvens conhecidas: a imagem n traz no primeiro pixel a fração n / N."""
+
+    reparameterize = staticmethod(VAE.reparameterize)
+
+    def __init__(self, mu, logvar):
+        super().__init__()
+        self.mu, self.logvar = mu, logvar
+
+    def encode(self, x):
+        index = (x[:, 0, 0, 0] * len(self.mu)).round().long()
+        return self.mu[index], self.logvar[index]
+
+
+def numbered_images(n):
+    images = torch.zeros(n, 1, 28, 28)
+    images[:, 0, 0, 0] = torch.arange(n) / n
+    return images
+
+
+def test_log_aggregate_posterior_is_the_mean_of_the_clouds(monkeypatch):
+    torch.manual_seed(0)
+    z, mu, logvar = torch.randn(30, 3), torch.randn(7, 3), torch.randn(7, 3)
+    normal = torch.distributions.Normal(mu, (0.5 * logvar).exp())
+    expected = normal.log_prob(z[:, None]).sum(2).exp().mean(1).log()
+    torch.testing.assert_close(metrics.log_aggregate_posterior(z, mu, logvar), expected)
+    monkeypatch.setattr(likelihood, "PAIRS_AT_ONCE", 20)
+    torch.testing.assert_close(metrics.log_aggregate_posterior(z, mu, logvar), expected)
+
+
+def test_equal_clouds_tell_nothing_and_the_whole_rate_is_the_gap():
+    n = 50
+    model = Clouds(torch.full((n, 2), 1.5), torch.full((n, 2), -1.0))
+    terms = metrics.rate_terms(model, numbered_images(n))
+    assert terms["information"] == pytest.approx(0.0, abs=1e-5)
+    assert terms["information_bound"] == pytest.approx(0.0, abs=1e-5)
+    exact = 2 * 0.5 * (1.5**2 + math.exp(-1) - 1 + 1)
+    assert terms["rate"] == pytest.approx(exact, rel=1e-5)
+    assert terms["aggregate_kl"] == pytest.approx(exact, rel=1e-5)
+
+
+def test_separate_clouds_say_which_image_it_is_and_no_more():
+    n = 40
+    model = Clouds(100 * torch.arange(n, dtype=torch.float32)[:, None], torch.zeros(n, 1))
+    terms = metrics.rate_terms(model, numbered_images(n))
+    assert terms["information"] == pytest.approx(math.log(n), abs=1e-4)
+    assert terms["information_bound"] > 1_000
+
+
+def test_the_two_bounds_hold_the_information_of_the_population():
+    """x normal de variância 4, nuvens de variância 1: q(z) é N(0, 5), a informação é log(5) / 2, e a KL, 2 - isso."""
+    n = 4_000
+    mu = 2 * torch.distributions.Normal(0.0, 1.0).icdf((torch.arange(n) + 0.5) / n)[:, None]
+    terms = metrics.rate_terms(Clouds(mu, torch.zeros(n, 1)), numbered_images(n), n_draws=n)
+    information = 0.5 * math.log(5)
+    assert terms["information"] == pytest.approx(information, abs=0.03)
+    assert terms["information"] < terms["information_bound"] == pytest.approx(information, abs=0.03)
+    assert terms["rate"] == pytest.approx(2.0, abs=0.01)
+    assert terms["aggregate_kl"] == pytest.approx(2.0 - information, abs=0.03)
+
+
+def test_rate_terms_of_a_network_agree_with_elbo_terms(digits):
+    torch.manual_seed(0)
+    model = VAE(latent_dim=2, hidden_dims=(16,))
+    terms = metrics.rate_terms(model, digits[:60], n_draws=60)
+    assert terms["rate"] == pytest.approx(metrics.elbo_terms(model, digits[:60])["kl"], rel=1e-5)
+    assert terms["rate"] == pytest.approx(terms["information"] + terms["aggregate_kl"])
+    assert metrics.rate_terms(model, digits[:60], n_draws=60) == terms
+
+
+def test_rate_terms_refuse_a_single_image_and_clouds_that_do_not_match(digits):
+    with pytest.raises(ValueError, match="ao menos duas"):
+        metrics.rate_terms(VAE(latent_dim=2), digits[:1])
+    with pytest.raises(ValueError, match="n_draws"):
+        metrics.rate_terms(VAE(latent_dim=2), digits[:9], n_draws=0)
+    with pytest.raises(ValueError, match="mu e logvar"):
+        metrics.log_aggregate_posterior(torch.zeros(3, 2), torch.zeros(4, 2), torch.zeros(4, 1))
+
+
 def test_nll_does_not_depend_on_how_rows_are_split(digits, monkeypatch):
     torch.manual_seed(0)
     model = VAE(latent_dim=3, hidden_dims=(16,))

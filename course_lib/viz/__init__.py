@@ -8,13 +8,14 @@ from course_lib.viz.curves import bars, curves, histogram, histories
 from course_lib.viz.diagrams import flow_diagram, game_diagram, graph_diagram, transport_diagram
 from course_lib.viz.fields import arrow_panels, density_panels, lattice_panels
 from course_lib.viz.images import image_grid, latent_traversal, strips
-from course_lib.viz.points import ball_panels, embedding, labelled_points, scatter, scatter_panels
+from course_lib.viz.points import ball_panels, cloud_panels, embedding, labelled_points, scatter, scatter_panels
 from course_lib.viz.style import save
 
 __all__ = [
     "arrow_panels",
     "ball_panels",
     "bars",
+    "cloud_panels",
     "curves",
     "density_panels",
     "embedding",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import EllipseCollection, PatchCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.transforms import Bbox
@@ -234,5 +235,73 @@ def ball_panels(
         ax.set_aspect("equal")
         finish_panel(ax, name)
     legend_below(fig, axes[0], ncols=2)
+    suptitle(fig, title)
+    return fig
+
+
+@course_style()
+def cloud_panels(
+    panels: Mapping[str, tuple[Tensor, Tensor, Tensor]],
+    *,
+    n_cols: int = 2,
+    title: str = "",
+    xlabel: str = "$z_0$",
+    ylabel: str = "$z_1$",
+    kind: str = "dígito",
+) -> Figure:
+    """Um quadro por entrada: uma elipse por gaussiana do plano, da cor da sua classe, e a normal padrão tracejada.
+
+    Cada elipse tem por semieixos os desvios da sua gaussiana; os círculos tracejados são os de um e de dois desvios da
+    normal padrão.
+
+    Args:
+        panels: título do quadro → (médias (N, 2), desvios (N, 2), classes (N,)).
+        n_cols: quadros por linha.
+        title: título da figura.
+        xlabel: eixo horizontal.
+        ylabel: eixo vertical.
+        kind: o que é uma classe, para a legenda.
+
+    Raises:
+        ValueError: não há quadros, ou as formas de algum não combinam.
+    """
+    checks.not_empty(panels, "panels")
+    for name, (means, deviations, labels) in panels.items():
+        checks.shape(means, f"panels[{name!r}], médias", "N", 2)
+        checks.same_shape(f"panels[{name!r}], médias e desvios", means, deviations)
+        checks.shape(labels, f"panels[{name!r}], classes", len(means))
+    fig, axes = panel_grid(len(panels), n_cols, cell=(3.4, 3.3), margin=(1.2, 0.5))
+    drawn: dict[int, EllipseCollection] = {}
+    for ax, (name, (means, deviations, labels)) in zip(axes, panels.items(), strict=True):
+        for radius in (1.0, 2.0):
+            ax.add_patch(Circle((0, 0), radius, fill=False, color=GRAY, linestyle="--", linewidth=1, zorder=3))
+        classes = to_numpy(labels)
+        for value in np.unique(classes):
+            members = classes == value
+            widths, heights = (2 * to_numpy(deviations)[members]).T
+            color = CLASS_COLORS[int(value) % len(CLASS_COLORS)]
+            ellipses = EllipseCollection(
+                widths,
+                heights,
+                np.zeros(members.sum()),
+                units="xy",
+                offsets=to_numpy(means)[members],
+                offset_transform=ax.transData,
+                facecolor=to_rgba(color, 0.25),
+                edgecolor=color,
+                linewidth=0.6,
+            )
+            drawn.setdefault(int(value), ax.add_collection(ellipses))
+        # Uma coleção de elipses não alarga os eixos sozinha.
+        ax.update_datalim(np.concatenate([to_numpy(means + deviations), to_numpy(means - deviations)]))
+        ax.update_datalim([(-2, -2), (2, 2)])
+        ax.autoscale_view()
+        ax.set_aspect("equal")
+        finish_panel(ax, name)
+    fig.supxlabel(xlabel, fontsize=10)
+    fig.supylabel(ylabel, fontsize=10)
+    values = sorted(drawn)
+    handles = [Circle((0, 0), 1, color=CLASS_COLORS[value % len(CLASS_COLORS)], alpha=0.6) for value in values]
+    fig.legend(handles, [f"{kind} {value}" for value in values], loc="outside right center")
     suptitle(fig, title)
     return fig

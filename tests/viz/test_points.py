@@ -95,3 +95,33 @@ def test_ball_panels_draw_each_ball_and_tell_inside_from_outside():
 def test_bad_input_is_refused_in_portuguese(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_cloud_panels_draw_an_ellipse_a_cloud_in_the_colour_of_its_class():
+    means = torch.tensor([[0.0, 0.0], [1.0, 3.0], [5.0, -1.0]])
+    deviations = torch.tensor([[0.5, 0.2], [0.1, 0.3], [1.0, 0.4]])
+    labels = torch.tensor([7, 2, 7])
+    viz.cloud_panels({"a": (means, deviations, labels)}, title="t")
+    (ax,) = plt.gcf().axes
+    two, seven = ax.collections
+    np.testing.assert_allclose(two.get_offsets(), means[1:2])
+    np.testing.assert_allclose(seven.get_offsets(), means[[0, 2]])
+    # Semieixos de um desvio: a largura inteira da elipse é de dois.
+    np.testing.assert_allclose(2 * seven._widths, 2 * deviations[[0, 2], 0].numpy())
+    np.testing.assert_allclose(2 * seven._heights, 2 * deviations[[0, 2], 1].numpy())
+    assert (two.get_edgecolor() != seven.get_edgecolor()).any()
+    low, high = ax.get_xlim()
+    assert low < -2
+    assert high > 6
+    assert [circle.radius for circle in ax.patches] == [1.0, 2.0]
+    assert [text.get_text() for text in plt.gcf().legends[0].get_texts()] == ["dígito 2", "dígito 7"]
+
+
+def test_cloud_panels_refuse_shapes_that_do_not_match():
+    means = torch.zeros(3, 2)
+    with pytest.raises(ValueError, match="panels"):
+        viz.cloud_panels({})
+    with pytest.raises(ValueError, match="desvios"):
+        viz.cloud_panels({"a": (means, torch.zeros(3, 1), torch.zeros(3))})
+    with pytest.raises(ValueError, match="classes"):
+        viz.cloud_panels({"a": (means, means, torch.zeros(2))})
