@@ -399,7 +399,7 @@ def frechet_spread(features: Tensor, reference: Tensor, *, groups: int = GROUPS,
 
     Foi escolhido contra sorteios de verdade. Na GAN do curso, com 200 conjuntos de 500 amostras o desvio é 1,00 e o
     jackknife de um só dá 0,97; com 50 de 2.000, 0,52 e 0,52. O método delta dá um décimo a menos (0,92 e 0,47), e o
-    bootstrap custa o mesmo e treme mais. Junto do piso ele exagera: em 120 sorteios de 500 imagens reais o desvio é 0,30
+    bootstrap custa o mesmo e treme mais. Junto do piso ele exagera: em 120 sorteios de 500 reais o desvio é 0,30
     e ele dá 0,40; em 30 de 2.000, 0,11 e 0,11.
 
     Args:
