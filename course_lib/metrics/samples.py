@@ -251,7 +251,8 @@ class Judge:
         """
         if isinstance(images, ImageDataset):
             _check_drawn(images, "images")
-            images, seed = images.images, images.seed if images.seed is not None else seed
+            seed = images.seed if images.seed is not None else seed
+            images = images.images
         self._check_set(images, "images")
         copies = sum(found in self._fingerprints for found in _fingerprints(images))
         checks.require(
