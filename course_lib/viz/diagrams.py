@@ -72,7 +72,7 @@ def game_diagram(noise: str, fake: str, real: str, output: str, *, title: str = 
         output: texto da caixa da saída do discriminador.
         title: título.
     """
-    fig, ax = subplots(figsize=(7.4, 3.0))
+    fig, ax = subplots(data=False, figsize=(7.4, 3.0))
     ax.set_axis_off()
     up, down, disc = 0.45, -0.55, 3 * STRIDE
     _block(ax, 0, 0.5, noise, y=up)
@@ -120,7 +120,7 @@ def transport_diagram(
         potential: posições e valores (K,) da função, nos mesmos pontos.
         title: título.
     """
-    fig, (ax, below) = subplots(2, 1, figsize=(6.4, 4.4), sharex=True, height_ratios=(3, 2))
+    fig, (ax, below) = subplots(2, 1, data=False, figsize=(6.4, 4.4), sharex=True, height_ratios=(3, 2))
     for (x, mass), height, color in ((source, 1, COLORS[1]), (target, 0, COLORS[0])):
         ax.scatter(x, np.full(len(x), height), s=900 * mass, color=color, zorder=3)
         for position, value in zip(x, mass, strict=True):
@@ -186,7 +186,7 @@ def graph_diagram(
     places = {name: (STRIDE * column, row) for name, (_, column, row) in nodes.items()}
     columns, rows = zip(*places.values(), strict=True)
     width, height = max(columns) - min(columns) + 2, max(rows) - min(rows) + 1.4
-    fig, ax = subplots(figsize=(0.86 * width + 0.4, 0.86 * height + 0.3))
+    fig, ax = subplots(data=False, figsize=(0.86 * width + 0.4, 0.86 * height + 0.3))
     ax.set_axis_off()
     boxes = {}
     for name, (text, _, _) in nodes.items():

@@ -298,8 +298,8 @@ def cloud_panels(
         ax.autoscale_view()
         ax.set_aspect("equal")
         finish_panel(ax, name)
-    fig.supxlabel(xlabel, fontsize=10)
-    fig.supylabel(ylabel, fontsize=10)
+        ax.set_xlabel(xlabel)
+        ax.set_ylabel(ylabel)
     values = sorted(drawn)
     handles = [Circle((0, 0), 1, color=CLASS_COLORS[value % len(CLASS_COLORS)], alpha=0.6) for value in values]
     fig.legend(handles, [f"{kind} {value}" for value in values], loc="outside right center")
