@@ -96,6 +96,39 @@ def curves(
 
 
 @course_style()
+def paths(
+    groups: Mapping[str, Tensor | np.ndarray],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Figure:
+    """Muitos caminhos finos, um por coluna: o que cada sorteio percorreu do começo ao fim.
+
+    Args:
+        groups: rótulo → (T, N), N caminhos de T instantes; cada grupo tem a sua cor.
+        title: título.
+        xlabel: eixo horizontal, com a unidade.
+        ylabel: eixo vertical, com a unidade.
+
+    Raises:
+        ValueError: um grupo não tem a forma (T, N), ou não tem caminhos.
+    """
+    fig, ax = subplots(figsize=(6.4, 3.6))
+    for index, (label, steps) in enumerate(groups.items()):
+        values = to_numpy(steps)
+        checks.require(
+            values.ndim == 2 and values.size > 0, f"groups[{label!r}]: a forma é {values.shape}; esperava (T, N)"
+        )
+        lines = ax.plot(values, color=COLORS[index % len(COLORS)], linewidth=0.5, alpha=0.45)
+        lines[0].set_label(label)
+    finish(ax, title, xlabel, ylabel, legend=len(groups) > 1)
+    for handle in ax.get_legend().get_lines() if ax.get_legend() else []:
+        handle.set(linewidth=2, alpha=1)
+    return fig
+
+
+@course_style()
 def bars(
     values: Mapping[str, float], *, title: str = "", ylabel: str = "", hline: tuple[float, str] | None = None
 ) -> Figure:
