@@ -40,6 +40,7 @@ DRAWINGS = {
     "arrow_panels": lambda: viz.arrow_panels({"a": (torch.zeros(3, 2), torch.ones(3, 2))}),
     "lattice_panels": lambda: viz.lattice_panels({"a": (torch.zeros(3, 3, 2), torch.zeros(3, 2))}),
     "density_panels": lambda: viz.density_panels({"a": torch.ones(3, 3)}, half=1.0),
+    "paths": lambda: viz.paths({"a": torch.zeros(4, 3)}),
     "cloud_panels": lambda: viz.cloud_panels({"a": (torch.zeros(3, 2), torch.ones(3, 2), torch.zeros(3))}),
     "flow_diagram": lambda: viz.flow_diagram([("a", 1), ("b", 2)]),
     "game_diagram": lambda: viz.game_diagram("a", "b", "c", "d"),
