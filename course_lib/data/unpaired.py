@@ -28,7 +28,7 @@ class UnpairedBatch(NamedTuple):
     y: Tensor
 
 
-def hollow(x: Tensor, *, period: int = STRIPE_PERIOD) -> Tensor:
+def hollow(x: Tensor) -> Tensor:
     r"""O estilo do domínio Y: o mesmo dígito, vazado, com contorno preto sobre papel riscado.
 
     Com :math:`u = (x + 1)/2` a tinta em [0, 1], :math:`d` o máximo de u em cada vizinhança 3×3 (o traço engrossado) e
@@ -41,20 +41,18 @@ def hollow(x: Tensor, *, period: int = STRIPE_PERIOD) -> Tensor:
 
     Args:
         x: (B, 1, 28, 28) em [-1, 1].
-        period: de quantos em quantos pixels as riscas se repetem; metade deles é clara.
 
     Returns:
         (B, 1, 28, 28) em [-1, 1].
 
     Raises:
-        TypeError, ValueError: ``x`` não é um lote de imagens, ou ``period`` não é um inteiro maior que um.
+        TypeError, ValueError: ``x`` não é um lote de imagens.
     """
     checks.images(x)
-    checks.integer(period, "period", low=2)
     ink = (x.clamp(-1, 1) + 1) / 2
     thick = F.max_pool2d(ink, 3, stride=1, padding=1)
     rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
-    stripe = (rows[:, None] + columns) % period < period // 2  # (28, 28)
+    stripe = (rows[:, None] + columns) % STRIPE_PERIOD < STRIPE_PERIOD // 2  # (28, 28)
     paper = torch.where(stripe, LIGHT_PAPER, DARK_PAPER).to(x.dtype)
     # A soma não passa de 1: thick ≥ ink e paper ≤ 1.
     return 2 * (ink + (1 - thick) * paper) - 1

@@ -74,15 +74,6 @@ def test_the_stroke_can_be_recovered():
     assert torch.equal(hollow(x) == 1, x == 1)
 
 
-def test_stripes_repeat_at_the_period_asked_for():
-    paper = hollow(torch.full((1, 1, 28, 28), -1.0), period=6)[0, 0]
-    assert torch.equal(paper[:, 6:], paper[:, :-6])
-    assert not torch.equal(paper[:, 4:], paper[:, :-4])
-    assert (paper[0, :6] > 0).tolist() == [True] * 3 + [False] * 3
-    with pytest.raises(ValueError, match="period"):
-        hollow(torch.zeros(1, 1, 28, 28), period=1)
-
-
 @pytest.mark.parametrize(
     ("x", "error"), [(torch.zeros(2, 3, 28, 28), ValueError), (torch.zeros(2, 1, 28, 28).byte(), TypeError)]
 )
