@@ -209,7 +209,7 @@ def partly_known(x: Any, mask: Tensor) -> None:
 
 
 def guidance(w: Any, y: Tensor | None, n_classes: int | None) -> None:
-    """Um peso w ≥ 0 da guia sem classificador; maior que zero, só com as classes pedidas, e numa rede que as olha.
+    """Um peso w ≥ 0 da orientação sem classificador; maior que zero, só com classes pedidas, e numa rede que as olha.
 
     Raises:
         ValueError: w é negativo, falta ``y``, ou a rede não olha a classe.

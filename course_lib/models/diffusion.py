@@ -183,7 +183,7 @@ class Diffusion(nn.Module):
             x_t: (B, 1, 28, 28).
             t: (B,) inteiros em 0..T-1.
             y: (B,) dígitos; ``None`` para nenhum.
-            guidance: força da guia sem classificador (:func:`~course_lib.models.unet.guided`).
+            guidance: força da orientação sem classificador (:func:`~course_lib.models.unet.guided`).
 
         Raises:
             ValueError: ``guidance`` negativo, ou maior que zero sem ``y``.
@@ -311,7 +311,7 @@ def chain(
         steps: saltos, de 1 a T.
         step: :func:`ddim_step` ou :func:`ddpm_step`.
         y: (n,) dígitos pedidos; ``None`` amostra sem dígito.
-        guidance: força da guia (:func:`~course_lib.models.unet.guided`).
+        guidance: força da orientação (:func:`~course_lib.models.unet.guided`).
 
     Yields:
         ``(s, x_s, x_0)`` depois de cada salto: aonde chegou, a imagem ali e a que a rede imaginou para saltar.
@@ -358,7 +358,7 @@ def inpaint(
         mask: booleano, (B, 1, 28, 28) ou propagável: ``True`` onde o pixel é conhecido.
         steps: saltos.
         y: (B,) dígitos, ou ``None``.
-        guidance: força da guia.
+        guidance: força da orientação.
 
     Raises:
         TypeError, ValueError: ``x`` não é um lote de imagens, ou ``mask`` não é booleano.

@@ -54,7 +54,8 @@ class FlowMatching(nn.Module):
             guidance: w ≥ 0, como na difusão.
 
         Raises:
-            ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``y`` ou guia pedidos a uma rede sem classes.
+            ValueError: ``n``, ``steps`` ou ``guidance`` fora da faixa, ou ``y`` ou orientação pedidos a uma rede sem
+                classes.
         """
         checks.integer(steps, "steps", low=2, multiple=2)
         x = standard_normal(n, *self.shape, like=self)

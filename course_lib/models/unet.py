@@ -204,7 +204,7 @@ def drop_labels(network: nn.Module, batch: LabelledBatch, label_dropout: float) 
 
 
 def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance: float) -> Tensor:
-    r"""A saída da rede com a classe, afastada da saída sem ela: a guia sem classificador.
+    r"""A saída da rede com a classe, afastada da saída sem ela: a orientação sem classificador.
 
     .. math:: (1 + w)\,o(x, t, y) - w\,o(x, t)
 
@@ -213,7 +213,7 @@ def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance:
         x: (B, …).
         t: (B,) em [0, 1].
         y: (B,) classes; ``None`` para nenhuma.
-        guidance: w ≥ 0; com 0, uma passagem pela rede em vez de duas.
+        guidance: w ≥ 0; com 0, uma avaliação da rede em vez de duas.
 
     Raises:
         ValueError: ``guidance`` negativo, ou maior que zero sem ``y``; ou um dos dois numa rede que não olha a classe.

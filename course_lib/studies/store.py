@@ -45,7 +45,7 @@ def load_study(name: str, path: Path | None = None) -> Study:
     """O estudo ``name``.
 
     Args:
-        name: ``"pretraining"``, ``"samples"``, ``"stylegan"`` ou ``"cyclegan"``.
+        name: o de um arquivo desta pasta: ``"pretraining"``, ``"samples"``, ``"diffusion"``…
         path: o arquivo, se não é o que vem com o curso.
 
     Raises:

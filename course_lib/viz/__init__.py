@@ -4,7 +4,7 @@ Cada função desenha numa figura nova do pyplot e a devolve. Num caderno ela ap
 nome ou não; num script, ``viz.save("figura.png")`` a grava.
 """
 
-from course_lib.viz.curves import bars, curves, histogram, histories
+from course_lib.viz.curves import bars, curves, histogram, histories, paths
 from course_lib.viz.diagrams import flow_diagram
 from course_lib.viz.fields import arrow_panels, density_panels, lattice_panels
 from course_lib.viz.images import image_grid, latent_traversal, strips
@@ -25,6 +25,7 @@ __all__ = [
     "labelled_points",
     "latent_traversal",
     "lattice_panels",
+    "paths",
     "save",
     "scatter",
     "scatter_panels",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from course_lib import checks
 from course_lib.text import number
 from course_lib.training.history import History
 from course_lib.viz.style import COLORS, DASHES, GRAY, course_style, finish, subplots, to_numpy
@@ -90,6 +91,39 @@ def curves(
     if integer_x:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     finish(ax, title, xlabel, ylabel, legend=len(series) > 1 or hline is not None)
+    return fig
+
+
+@course_style()
+def paths(
+    groups: Mapping[str, Tensor | np.ndarray],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+) -> Figure:
+    """Muitos caminhos finos, um por coluna: o que cada sorteio percorreu do começo ao fim.
+
+    Args:
+        groups: rótulo → (T, N), N caminhos de T instantes; cada grupo tem a sua cor.
+        title: título.
+        xlabel: eixo horizontal, com a unidade.
+        ylabel: eixo vertical, com a unidade.
+
+    Raises:
+        ValueError: um grupo não tem a forma (T, N), ou não tem caminhos.
+    """
+    fig, ax = subplots(figsize=(6.4, 3.6))
+    for index, (label, steps) in enumerate(groups.items()):
+        values = to_numpy(steps)
+        checks.require(
+            values.ndim == 2 and values.size > 0, f"groups[{label!r}]: a forma é {values.shape}; esperava (T, N)"
+        )
+        lines = ax.plot(values, color=COLORS[index % len(COLORS)], linewidth=0.5, alpha=0.45)
+        lines[0].set_label(label)
+    finish(ax, title, xlabel, ylabel, legend=len(groups) > 1)
+    for handle in ax.get_legend().get_lines() if ax.get_legend() else []:
+        handle.set(linewidth=2, alpha=1)
     return fig
 
 

@@ -57,3 +57,17 @@ def test_short_logarithmic_axis_writes_plain_numbers():
     viz.curves({"erro": ([1, 2, 3], [2, 4, 13])}, logy=True)
     plt.gcf().canvas.draw()
     assert "10" in {label.get_text() for label in plt.gca().get_yticklabels()}
+
+
+def test_paths_draw_one_line_for_each_column_and_one_legend_entry_for_each_group():
+    viz.paths({"sobem": torch.tensor([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]), "descem": torch.tensor([[0.0], [-1.0]])})
+    lines = plt.gca().get_lines()
+    assert [line.get_ydata().tolist() for line in lines] == [[0, 1, 2], [0, 2, 4], [0, -1]]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
+    assert [text.get_text() for text in plt.gca().get_legend().get_texts()] == ["sobem", "descem"]
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(3), torch.zeros(3, 0)])
+def test_paths_refuse_what_is_not_instants_by_paths(wrong):
+    with pytest.raises(ValueError, match=r"groups\['a'\]: a forma é .*esperava \(T, N\)"):
+        viz.paths({"a": wrong})
