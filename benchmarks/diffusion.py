@@ -1,8 +1,9 @@
 """O que custam e o que compram o rótulo, os saltos e a orientação, nos modelos do curso e com N = 2.000.
 
-``python -m benchmarks.diffusion`` não treina nada: amostra a difusão e o *flow matching* que vêm com o curso, de muitas
-maneiras, e mede cada conjunto diante do teste inteiro. Grava cada medida assim que ela termina e, chamado de novo, faz
-só as que faltam. O resultado é o estudo ``course_lib/studies/diffusion.json``, que os capítulos 07 e 08 mostram.
+``python -m benchmarks.diffusion`` não treina nada: amostra a difusão, o *flow matching* e o fluxo normalizante que
+vêm com o curso, de muitas maneiras, e mede cada conjunto diante do teste inteiro. Grava cada medida assim que ela
+termina e, chamado de novo, faz só as que faltam. O resultado é o estudo ``course_lib/studies/diffusion.json``, que os
+capítulos 07 e 08 mostram.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Setting:
     """Um modo de amostrar.
 
     Attributes:
-        model: ``"diffusion"`` ou ``"flow_matching"``.
-        sampler: ``"DDIM"`` ou ``"DDPM"``; no *flow matching*, ``"ponto médio"``.
-        evaluations: saltos da difusão; no *flow matching*, avaliações da rede.
+        model: ``"diffusion"``, ``"flow_matching"`` ou ``"flows"``.
+        sampler: ``"DDIM"`` ou ``"DDPM"``; no *flow matching*, ``"ponto médio"``; no fluxo normalizante, a temperatura.
+        evaluations: saltos da difusão; no *flow matching*, avaliações da rede; no fluxo normalizante, uma volta.
         label: se a rede recebe o dígito.
         guidance: força w da orientação.
     """
@@ -61,17 +62,24 @@ LABELS = [
 ]
 JUMPS = [Setting("diffusion", sampler, jumps) for jumps in (16, 8, 4, 2) for sampler in ("DDIM", "DDPM")]
 GUIDANCE = [Setting("diffusion", "DDIM", 8, guidance=w) for w in (1.0, 3.0, 8.0)]
-SETTINGS = [*LABELS, *JUMPS[1:], *GUIDANCE]
+TEMPERATURES = {"T = 1": 1.0, "T = 0,7": 0.7}
+FLOWS = [Setting("flows", temperature, 1, label=False) for temperature in TEMPERATURES]
+SETTINGS = [*LABELS, *FLOWS, *JUMPS[1:], *GUIDANCE]
 
 
 def draw(setting: Setting, n: int) -> Tensor:
     """As n imagens (n, 1, 28, 28); com rótulo, tantas de cada dígito."""
-    model = load_shipped(setting.model)[0].model.eval().to(memory_format=torch.channels_last)
+    model = load_shipped(setting.model)[0].model.eval()
+    if setting.model != "flows":
+        model = model.to(memory_format=torch.channels_last)
     y = torch.arange(n, device=runtime.device()) % 10
     pieces = []
     with torch.no_grad(), runtime.isolated_seed(SEED):
         for labels in y.split(IMAGES_AT_ONCE):
             asked, count = labels if setting.label else None, len(labels)
+            if setting.model == "flows":
+                pieces.append(model.sample(count, temperature=TEMPERATURES[setting.sampler]))
+                continue
             x = torch.randn(count, 1, 28, 28, device=y.device)
             if setting.model == "diffusion":
                 jump = diffusion.ddpm_step if setting.sampler == "DDPM" else diffusion.ddim_step
@@ -141,7 +149,7 @@ def run(path: Path, quick: bool, settings: list[Setting] | None = None) -> Study
         "seed": SEED,
         "data": {"train": train.name, "reference": test.name, "images": len(test)},
         "judge": judge.network_hash,
-        "weights": {name: load_shipped(name)[1].sha256 for name in ("diffusion", "flow_matching")},
+        "weights": {name: load_shipped(name)[1].sha256 for name in ("diffusion", "flow_matching", "flows")},
         "floor": floor(judge, train, n),
     }
     study = resume("diffusion", path, header)

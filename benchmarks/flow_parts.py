@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmarks.study import command, run_variants
 from course_lib import metrics, runtime
@@ -41,7 +42,7 @@ class Config:
         mixture_channels: canais por dentro das redes que dão os parâmetros das misturas.
         affine_channels: dos acoplamentos afins, cujas redes têm saídas mais estreitas: mais largos, para que o número
             de parâmetros fique parecido.
-        lr: taxa de aprendizado das redes.
+        lr: a maior taxa de aprendizado das redes: sobe até ela e desce a quase zero, como na receita.
         curves_lr: a das curvas por pixel.
         test_images: imagens de teste sorteadas em que se medem os bits.
     """
@@ -97,12 +98,14 @@ def train(config: Config, model: Flow, images: ImageDataset, seed: int) -> None:
     networks = [p for layer in model.modules() if isinstance(layer, ConvConditioner) for p in layer.parameters()]
     groups = [{"params": networks, "lr": config.lr}, {"params": curves, "lr": config.curves_lr}]
     optimizer = torch.optim.Adam(groups, fused=True)
+    schedule = OneCycleLR(optimizer, [config.lr, config.curves_lr], total_steps=config.steps, pct_start=0.1)
     with runtime.isolated_seed(seed):
         for batch in islice(images.batches(config.batch_size, seed=seed), config.steps):
             loss = flow_objective(model, batch)["loss"]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            schedule.step()
 
 
 def run(path: Path, quick: bool) -> Study:

@@ -78,6 +78,37 @@ def test_the_stylegan_study_has_every_run():
     assert sorted(runs) == sorted(itertools.product((0, 1), ("receita (AdaIN)", "demodulação", "sem R1")))
 
 
+def test_the_diffusion_study_has_every_setting():
+    study = load_study("diffusion")
+    assert study.header["n"] == 2_000
+    assert study.header["data"] == {"train": "MNIST (treino)", "reference": "MNIST (teste)", "images": 10_000}
+    assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
+    assert study.header["weights"] == {
+        name: load_shipped(name)[1].sha256 for name in ("diffusion", "flow_matching", "flows")
+    }
+    assert len(study.header["floor"]["frechet"]) == 8
+    settings = [tuple(run["setting"].values()) for run in study.runs]
+    assert sorted(settings) == sorted(
+        [
+            *itertools.product(("diffusion",), ("DDIM", "DDPM"), (2, 4, 8, 16), (True,), (0.0,)),
+            *itertools.product(("diffusion",), ("DDIM",), (8,), (True,), (1.0, 3.0, 8.0)),
+            ("diffusion", "DDIM", 16, False, 0.0),
+            *itertools.product(("flow_matching",), ("ponto médio",), (12,), (True, False), (0.0,)),
+            *itertools.product(("flows",), ("T = 1", "T = 0,7"), (1,), (False,), (0.0,)),
+        ]
+    )
+
+
+def test_the_flow_parts_study_has_every_run_and_compares_networks_of_the_same_size():
+    study = load_study("flow_parts")
+    assert study.header["data"] == {"train": "MNIST (treino)", "images": 60_000, "test": "MNIST (teste)"}
+    runs = [(run["seed"], run["variant"]) for run in study.runs]
+    parts = ("afim, ruído uniforme", "afim, ruído quase normal", "mistura, ruído quase normal")
+    assert sorted(runs) == sorted(itertools.product((0, 1, 2), parts))
+    sizes = study.header["parameters"].values()
+    assert max(sizes) < 1.05 * min(sizes)
+
+
 # --- as amostras -----------------------------------------------------------------------------------------------------
 
 ROW = {
