@@ -1,9 +1,9 @@
 """O que custam e o que compram o rótulo, os saltos e a orientação, nos modelos do curso e com N = 2.000.
 
-``python -m benchmarks.diffusion`` não treina nada: amostra a difusão, o *flow matching* e o fluxo normalizante que vêm
-com o curso, de muitas maneiras, e mede cada conjunto diante do teste inteiro. Grava cada medida assim que ela termina
-e, chamado de novo, faz só as que faltam. O resultado é o estudo ``course_lib/studies/diffusion.json``, que os capítulos
-07 e 08 mostram.
+``python -m benchmarks.diffusion`` não treina nada: amostra a difusão, o *flow matching* e o fluxo normalizante que
+vêm com o curso, de muitas maneiras, e mede cada conjunto diante do teste inteiro. Grava cada medida assim que ela
+termina e, chamado de novo, faz só as que faltam. O resultado é o estudo ``course_lib/studies/diffusion.json``, que os
+capítulos 07 e 08 mostram.
 """
 
 from __future__ import annotations
