@@ -114,6 +114,14 @@ def test_the_glossary_is_in_alphabetical_order_without_repetition() -> None:
     assert keys == sorted(keys)
 
 
+def test_a_glossary_entry_has_one_definition() -> None:
+    """Duas, ou uma sem o seu nome, são o que sobra de juntar duas versões da página."""
+    text = (ROOT / f"{glossary.PAGE}.md").read_text(encoding="utf-8")
+    entries = re.findall(r"(?m)^(\S[^\n]*)\n((?:  .*\n)+)", text)
+    assert len(entries) == len(TERMS)
+    assert [name for name, body in entries if len(re.findall(r"(?m)^  \(\*", body)) > 1] == []
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
     [
