@@ -99,10 +99,13 @@ def read_module(name: str, path: Path) -> Module:
     """Um módulo, do seu arquivo."""
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
+    # Um nome que aparece mais de uma vez tem assinaturas sobrecarregadas: a página é de uma só.
     definitions = tuple(
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        dict.fromkeys(
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        )
     )
     return Module(
         name=name,

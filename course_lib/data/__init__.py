@@ -3,13 +3,13 @@
 from course_lib.data.images import (
     Batch,
     Batches,
-    DataError,
     ImageDataset,
     Selection,
     embedded_in_use,
     load_embedded_digits,
     load_mnist,
 )
+from course_lib.data.mnist import DataError
 from course_lib.data.photos import PhotoDomains
 from course_lib.data.toy import Toy
 from course_lib.data.unpaired import UnpairedBatch, UnpairedBatches, UnpairedDataset, hollow, restyle, split_domains

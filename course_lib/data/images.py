@@ -19,7 +19,7 @@ from torch import Tensor
 
 from course_lib import checks, files, runtime
 from course_lib.data import mnist
-from course_lib.data.mnist import DataError as DataError
+from course_lib.data.mnist import DataError
 from course_lib.text import number
 
 SPLITS = {"train": "treino", "test": "teste"}
@@ -43,7 +43,7 @@ class Selection(Enum):
     """Como as imagens de um conjunto foram escolhidas; o valor é o que as mensagens dizem.
 
     As primeiras de um arquivo não são um sorteio dele: no MNIST, as duas metades do teste vieram de grupos diferentes
-    de pessoas. Quem mede uma distância entre conjuntos recusa :attr:`FIRST`.
+    de pessoas. Quem mede uma distância entre conjuntos recusa ``FIRST``.
     """
 
     WHOLE = "o conjunto inteiro"

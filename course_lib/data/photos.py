@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from course_lib import checks, files, runtime
-from course_lib.data.images import DataError
+from course_lib.data.mnist import DataError
 from course_lib.data.unpaired import UnpairedBatches
 
 EXTENSIONS = (".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
