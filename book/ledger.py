@@ -516,12 +516,19 @@ def stale_record(document: Document, root: Path) -> Iterator[str]:
 
 
 def built_outputs(root: Path, path: Path) -> dict[str, str]:
-    """O que as células de ``path`` imprimiram no livro construído em ``root``."""
+    """O que as células de ``path`` imprimiram no livro construído em ``root``.
+
+    Raises:
+        LedgerError: o livro construído é de outra versão do caderno.
+    """
     import nbformat
     from jupyter_cache import get_cache
 
     cache = get_cache(root / "_build" / ".jupyter_cache")
-    notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+    try:
+        notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+    except KeyError:
+        raise LedgerError(f"{path.name} mudou depois de construído o livro de {root / '_build'}: make livro") from None
     texts = {cell.id: printed(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
     return {key: text for key, text in texts.items() if text}
 
@@ -591,4 +598,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except LedgerError as error:
+        sys.exit(f"✘ {error}")
