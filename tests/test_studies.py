@@ -137,7 +137,9 @@ def test_the_diffusion_study_has_every_setting():
     assert study.header["n"] == 2_000
     assert study.header["data"] == {"train": "MNIST (treino)", "reference": "MNIST (teste)", "images": 10_000}
     assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
-    assert study.header["weights"] == {name: load_shipped(name)[1].sha256 for name in ("diffusion", "flow_matching")}
+    assert study.header["weights"] == {
+        name: load_shipped(name)[1].sha256 for name in ("diffusion", "flow_matching", "flows")
+    }
     assert len(study.header["floor"]["frechet"]) == 8
     settings = [tuple(run["setting"].values()) for run in study.runs]
     assert sorted(settings) == sorted(
@@ -146,6 +148,7 @@ def test_the_diffusion_study_has_every_setting():
             *itertools.product(("diffusion",), ("DDIM",), (8,), (True,), (1.0, 3.0, 8.0)),
             ("diffusion", "DDIM", 16, False, 0.0),
             *itertools.product(("flow_matching",), ("ponto médio",), (12,), (True, False), (0.0,)),
+            *itertools.product(("flows",), ("T = 1", "T = 0,7"), (1,), (False,), (0.0,)),
         ]
     )
 
