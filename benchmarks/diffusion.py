@@ -22,7 +22,7 @@ from benchmarks.study import add_run, command, resume
 from course_lib import runtime
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.metrics import Judge
-from course_lib.metrics.samples import frechet_distance, precision_recall
+from course_lib.metrics.samples import frechet_distance, frechet_spread, precision_recall
 from course_lib.models import diffusion
 from course_lib.models.flow_matching import integrate
 from course_lib.studies import Study
@@ -33,7 +33,6 @@ SEED = 0
 # Imagens amostradas de uma vez: mais do que isso não cabe no cache do processador, e cada uma sai mais cara.
 IMAGES_AT_ONCE = 100
 FLOOR_DRAWS = 8
-GROUPS = 20
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,6 @@ def draw(setting: Setting, n: int) -> Tensor:
                 velocity = partial(model.network, y=asked)
                 pieces.append(integrate(velocity, x, steps=steps).clamp(-1, 1))
     return torch.cat(pieces)
-
-
-def frechet_spread(features: Tensor, reference: Tensor, seed: int = 0) -> float:
-    """Desvio-padrão da distância entre conjuntos do mesmo tamanho, pelo jackknife de grupos."""
-    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed)).to(features.device)
-    groups = order.chunk(GROUPS)
-    left = [torch.cat([*groups[:g], *groups[g + 1 :]]) for g in range(GROUPS)]
-    return statistics.pstdev(frechet_distance(features[index], reference) for index in left) * (GROUPS - 1) ** 0.5
 
 
 def class_spread(features: Tensor, y: Tensor) -> float:

@@ -18,13 +18,13 @@ from torch.optim.lr_scheduler import OneCycleLR
 from benchmarks.study import add_run, command, resume
 from course_lib import metrics, runtime
 from course_lib.data import ImageDataset, load_mnist
+from course_lib.files import write_atomically
 from course_lib.models.denoising import masking_noise
 from course_lib.models.judge import classification_objective
 from course_lib.models.stacked import StackClassifier, StackLayer, stack_layers
 from course_lib.studies import Study
 from course_lib.text import number
 from course_lib.training import ObjectiveStep, fit
-from course_lib.training.checkpoint import write_atomically
 from course_lib.training.greedy import greedy_pretrain
 
 

@@ -261,7 +261,7 @@ def compare_numbers(root: Path, signature: Signature, target: Path) -> str:
     """
     if json.loads(signature.environment)["perfil"] != "padrao" or not signature.data.startswith("MNIST"):
         return "\nNúmeros do texto: são os do perfil padrao com o MNIST; os desta construção são outros."
-    results = ledger.check_book(root)
+    results = ledger.check(root, ledger.documents(root), book=True)
     target.write_text(ledger.report(results) + "\n", encoding="utf-8")
     tied = sum(count for count, _ in results.values())
     wrong = sum(len(faults) for _, faults in results.values())

@@ -20,7 +20,7 @@ valores são ``a``, ``b``, ``c``… As origens:
 - ``cartao MODELO: medida``: do cartão dos pesos; a medida pelo nome, ou um caminho (``parameters.model``, ``seconds``,
   ``history.loss.-1``).
 - ``estudo NOME: expressão``: em Python, sobre o conteúdo do estudo: ``min(r['error'] for r in runs)``.
-- ``conta: expressão``: em Python, com as letras dos outros valores do trecho: ``a / b``.
+- ``conta: expressão``: em Python, com as letras dos outros valores do trecho, os de ``com`` também: ``a / b``.
 - ``codigo CÉLULA``: uma escolha, escrita como literal nessa célula.
 - ``exemplo: expressão``: uma conta feita à mão no texto, que a expressão refaz.
 - ``fonte CHAVE``: um número publicado, de uma entrada de ``referencias.bib``.
@@ -49,7 +49,7 @@ import re
 import statistics
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -81,7 +81,7 @@ NUMBER = re.compile(
 )
 # Um número que aqui se mede: nunca é dispensado de origem, ainda que seja um inteiro pequeno.
 MEASURED = re.compile(
-    r"\s*(?:%|vezes (?:m[aei]|pior|o |a |os |as )|dB\b|nats?\b|bits?\b|m?s\b|segundos?\b|minutos?\b|horas?\b)"
+    r"\s*(?:%|vezes (?:m[aei]|pior|o |a |os |as )|dB\b|nats?\b|bits?\b|(?<= )m?s\b|segundos?\b|minutos?\b|horas?\b)"
 )
 COMPARES = re.compile(
     r"\b(ca(i|em|iu|íram)|sob(e|em|iu|iram)|ma(ior|iores|is)|menor(es)?|menos|melhor(es)?|pior(es)?|vezes|dobro|metade"
@@ -171,13 +171,13 @@ def plain(markdown: str) -> str:
     text = re.sub(r"(?<=\])\([^)\s]*\)", "", text)
     # Uma lista de referências tem volumes e páginas; quem as confere é referencias.bib.
     text = re.sub(r"(?ms)^#+ Referências$.*?(?=^# |\Z)", " ", text)
-    # 28×28 e 784-400-20 são formas.
-    text = re.sub(r"\b\d+(?:\s*[×-]\s*\d+)+\b(?!,\d)", " ", text)
     text = re.sub(r"https?://\S+|doi:\S+|arXiv:\S+", " ", text)
     text = re.sub(r"<[^>\n]+>", " ", text)
     text = (
         text.replace("{,}", ",").replace("\\%", "%").replace("\\,", " ").replace("\u00a0", " ").replace("\u202f", " ")
     )
+    # 28×28 e 784-400-20 são formas; 5 - 1 e 0,5 × 3 são contas.
+    text = re.sub(r"(?<![\d.,])\d+(?:(?:\s*×\s*|-)\d+)+\b(?!,\d)", " ", text)
     # Índices e expoentes nomeiam: x_1, 10^{-3}.
     text = re.sub(r"[_^]\{[^{}]*\}|[_^]\\?\w", " ", text)
     text = re.sub(r"\*\*?|(?m:^[>#]+ ?)", "", text)
@@ -191,7 +191,7 @@ def tokens(text: str) -> list[Token]:
 
 @cache
 def literals(source: str) -> frozenset[float]:
-    """Os números literais de um código, e os que um sinal ou uma potência fazem deles."""
+    """Os números literais de um código."""
     try:
         tree = ast.parse(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source))
     except SyntaxError:
@@ -421,7 +421,11 @@ def check_claim(claim: Claim, document: Document, root: Path) -> Iterator[str]:
         yield f"o trecho tem {len(found)} número(s) ({', '.join(t.text for t in found)}) e {len(claim.origins)} origens"
         return
     known: dict[str, float] = {letter: token.value for letter, token in zip(LETTERS, found, strict=False)}
-    for index, origin in enumerate((*claim.origins, *claim.others)):
+    # As contas por último: usam os outros valores, onde quer que estejam.
+    numbered = sorted(
+        enumerate((*claim.origins, *claim.others)), key=lambda item: kind_of(item[1]) in ("conta", "exemplo")
+    )
+    for index, origin in numbered:
         token = found[index] if index < len(found) else None
         if origin == NONE:
             if token is None or needs_origin(token, claim.text, document.literals | CONSTANTS):
@@ -533,11 +537,6 @@ def built_outputs(root: Path, path: Path) -> dict[str, str]:
     return {key: text for key, text in texts.items() if text}
 
 
-def check_book(root: Path) -> dict[str, tuple[int, list[Fault]]]:
-    """Confere todos os documentos, os capítulos com o que imprimiram no livro construído em ``root``."""
-    return check(root, documents(root), lambda path: built_outputs(root, path) if is_chapter(path) else None)
-
-
 def is_chapter(path: Path) -> bool:
     """Se o documento é um caderno que o livro executa."""
     return path.suffix == ".ipynb" and path.parent.name == "chapters"
@@ -574,11 +573,14 @@ def report(results: Mapping[str, tuple[int, list[Fault]]]) -> str:
     return "\n".join([*lines, f"{mark} {total} números com origem; {wrong} falta(s)"])
 
 
-def check(
-    root: Path, paths: list[Path], read: Callable[[Path], Mapping[str, str] | None]
-) -> dict[str, tuple[int, list[Fault]]]:
-    """Confere os documentos de ``paths``."""
-    return {path.relative_to(root).as_posix(): check_document(path, root, read(path)) for path in paths}
+def check(root: Path, paths: Iterable[Path], *, book: bool = False) -> dict[str, tuple[int, list[Fault]]]:
+    """Confere os documentos de ``paths``; com ``book``, os capítulos com o que imprimiram no livro construído."""
+    return {
+        path.relative_to(root).as_posix(): check_document(
+            path, root, built_outputs(root, path) if book and is_chapter(path) else None
+        )
+        for path in paths
+    }
 
 
 def main() -> int:
@@ -592,7 +594,7 @@ def main() -> int:
     if options.gravar:
         for path in filter(is_chapter, paths):
             record_outputs(ROOT, path, built_outputs(ROOT, path))
-    results = check(ROOT, paths, lambda path: built_outputs(ROOT, path) if options.livro and is_chapter(path) else None)
+    results = check(ROOT, paths, book=options.livro)
     print(report(results))
     return int(any(faults for _, faults in results.values()))
 

@@ -17,7 +17,7 @@ from course_grader.grade import grade_submission
 from course_grader.result import Deadlines, QuestionResult, Result, result_key
 from course_grader.sandbox import Confinement, Sandbox
 from course_grader.submission import Submission, SubmissionError, UnreachableError
-from course_lib.training.checkpoint import write_atomically
+from course_lib.files import write_atomically
 
 
 @dataclass

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_grader.batch import Marked
+from course_lib.files import write_atomically
 from course_lib.text import number
-from course_lib.training.checkpoint import write_atomically
 
 MAX_BYTES = 20 * 2**20
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from course_grader.batch import Marked
 from course_grader.table import decimal
 from course_lib.exercises.question import Exercise
-from course_lib.training.checkpoint import write_atomically
+from course_lib.files import write_atomically
 
 MAX_NOTES = 12
 BINS = 9

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from course_grader.batch import Marked
 from course_lib.exercises.question import Exercise
+from course_lib.files import write_atomically
 from course_lib.text import number
-from course_lib.training.checkpoint import write_atomically
 
 MAX_NOTES = 2_000
 

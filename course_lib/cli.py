@@ -15,9 +15,10 @@ from course_lib import checks, console, runtime
 from course_lib.console import positive_integer
 from course_lib.data import DataError, ImageDataset, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.files import write_atomically
 from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
 from course_lib.text import number
-from course_lib.training.checkpoint import CheckpointError, write_atomically
+from course_lib.training.checkpoint import CheckpointError
 from course_lib.training.finite import NonFiniteLossError
 from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 

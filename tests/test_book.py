@@ -141,7 +141,7 @@ def test_the_build_compares_the_numbers_of_the_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, perfil: str, data: str, wrong: int, said: str
 ) -> None:
     faults = [ledger.Fault("chapters/x", "3,5", "3,5 não tem origem")] * wrong
-    monkeypatch.setattr(ledger, "check_book", lambda root: {"chapters/x.ipynb": (7, faults)})
+    monkeypatch.setattr(ledger, "check", lambda root, paths, *, book: {"chapters/x.ipynb": (7, faults)})
     signature = build.Signature("", json.dumps({"perfil": perfil}), data, "")
     target = tmp_path / "numeros.txt"
     assert said in build.compare_numbers(tmp_path, signature, target)

@@ -136,6 +136,12 @@ def test_an_unknown_key_is_refused(project):
         faults(project)
 
 
+def test_a_calculation_uses_every_value_of_its_claim(project):
+    change(project, "book/numeros/chapters/um.toml", '"conta: a / b", "cartao', '"conta: e / b", "cartao')
+    change(project, "book/numeros/chapters/um.toml", 'afirma = "b < a"', 'com = "saida c1: PCA"\nafirma = "b < e"')
+    assert faults(project) == []
+
+
 def test_a_choice_must_be_written_in_its_cell(project):
     claim = '\n[[trecho]]\ntexto = "Hinton chegou a 3,00"\norigem = "codigo c1"\n'
     write(project, "book/numeros/chapters/um.toml", CLAIMS + REST + claim)
@@ -191,7 +197,8 @@ def test_the_margin_is_for_another_machine(project):
         ("Em 2014, dez anos depois, com 3 camadas de 28×28.", []),
         ("Três vezes, jogamos três vezes: três vezes menor.", ["três"]),
         ("A rede é 784-400-20, e `x = 3,5` é código; [aqui](https://a.b/3,7).", []),
-        ("Leva 8 s, ou 3 minutos.", ["8", "3"]),
+        ("Leva 8 s, ou 3 minutos; a conta é $2s + 1$.", ["8", "3"]),
+        ("$0{,}511 - 0{,}712$, $25 - 23{,}04$ e 28×28.", ["0,511", "0,712", "25", "23,04"]),
         ("$x_{12}^{3{,}5} + 2{,}5$", ["2,5"]),
         ("<!-- 3,5 --> ![3,5](a.png)", []),
     ],
@@ -227,7 +234,7 @@ def course_document(path: Path):
     return pytest.param(path, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("path", map(course_document, ledger.documents(ROOT)))
+@pytest.mark.parametrize("path", [course_document(path) for path in ledger.documents(ROOT)])
 def test_every_number_of_the_course_has_an_origin(path):
     _, found = ledger.check_document(path, ROOT)
     assert not found, "\n".join(map(str, found))

@@ -24,7 +24,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib import REPOSITORY, console
-from course_lib.training.checkpoint import write_atomically
+from course_lib.files import write_atomically
 
 CODE_PROMPT = 'raise NotImplementedError("Escreva aqui a sua solução e apague esta linha.")'
 TEXT_PROMPT = "*Escreva aqui a sua resposta.*"

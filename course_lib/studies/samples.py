@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course_lib.metrics import Floor, SampleReport
-from course_lib.studies.store import StudyError, load_study, study_command, study_path
+from course_lib.studies.store import Study, StudyError, load_study, study_command, study_path
 
 # As duas linhas que não são de um modelo do curso.
 FLOOR = "reais de treino (o piso)"
@@ -59,11 +61,8 @@ def load_sample_rows(path: Path | None = None) -> list[SampleRow]:
     Raises:
         StudyError: o estudo falta ou está estragado.
     """
-    study = load_study("samples", path)
-    try:
+    with _whole(path) as study:
         rows = [SampleRow.from_run(run) for run in study.runs]
-    except (KeyError, TypeError) as error:
-        raise _damaged(path) from error
     return sorted(rows, key=lambda row: row.report.frechet)
 
 
@@ -76,14 +75,17 @@ def load_sample_floor(path: Path | None = None) -> Floor:
     Raises:
         StudyError: o estudo falta ou está estragado.
     """
-    study = load_study("samples", path)
-    try:
+    with _whole(path) as study:
         floor = study.header["floor"]
         return Floor(**{**floor, "values": tuple(floor["values"])})
+
+
+@contextmanager
+def _whole(path: Path | None) -> Iterator[Study]:
+    """O estudo, lido por quem espera achar nele tudo o que procura."""
+    study = load_study("samples", path)
+    try:
+        yield study
     except (KeyError, TypeError) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path | None) -> StudyError:
-    where, command = path or study_path("samples"), study_command("samples")
-    return StudyError(f"{where}: o estudo está estragado; apague-o e rode {command}")
+        where, command = path or study_path("samples"), study_command("samples")
+        raise StudyError(f"{where}: o estudo está estragado; apague-o e rode {command}") from error

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from course_lib.training.checkpoint import write_atomically
+from course_lib.files import write_atomically
 
 FOLDER = Path(__file__).parent
 

@@ -14,7 +14,7 @@ import torch
 
 from course_lib import runtime
 from course_lib.contracts import Stateful, Step
-from course_lib.files import write_atomically as write_atomically
+from course_lib.files import write_atomically
 from course_lib.training.history import History
 
 

@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from course_lib.files import write_atomically
 from course_lib.recipes import Recipe, Trained, get_recipe, networks
 from course_lib.runtime import device
-from course_lib.training.checkpoint import write_atomically
 from course_lib.weights.card import Card, WeightsError
 
 

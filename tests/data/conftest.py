@@ -16,20 +16,14 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from small_training import one_thread
 
 from course_lib import files, runtime
 from course_lib.data import images
 
+__all__ = ["one_thread"]
+
 SIZES = {"train": 24, "test": 10}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Redes pequenas: dividir cada conta entre núcleos custa mais que fazê-la, e muito mais com a máquina ocupada."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class FakeMNIST:

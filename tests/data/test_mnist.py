@@ -191,7 +191,11 @@ def test_a_good_archive_beside_a_damaged_file_is_enough(fake, tmp_path, network)
     fake.check(load_mnist("train", root=tmp_path), "train")
 
 
-@pytest.mark.parametrize("archive", [b"lixo", gzip.compress(b"outro conjunto"), gzip.compress(b"x" * 10**6)])
+@pytest.mark.parametrize(
+    "archive",
+    [b"lixo", gzip.compress(b"outro conjunto"), gzip.compress(b"x" * 10**6)],
+    ids=["lixo", "outro", "longo"],
+)
 def test_a_damaged_archive_alone_is_named(fake, tmp_path, archive):
     path = fake.write(tmp_path) / TRAIN_IMAGES
     path.unlink()

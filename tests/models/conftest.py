@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_training import one_thread
 
 from course_lib.data import Batch, load_embedded_digits
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Redes pequenas: dividir cada conta entre núcleos custa mais que fazê-la, e muito mais com a máquina ocupada."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]
 
 
 @pytest.fixture(autouse=True)
