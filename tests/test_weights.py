@@ -217,7 +217,7 @@ def test_full_disk_keeps_the_old_weights(folder, saved, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("course_lib.training.checkpoint.os.fsync", full_disk)
+    monkeypatch.setattr("course_lib.files.os.fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
         save_trained(folder, saved[1]["vae"], profile="rapido", seed=0)
     assert (folder / "vae.safetensors").read_bytes() == before
