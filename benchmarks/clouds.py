@@ -36,6 +36,7 @@ ANNEALED = {"recozida, θ = 100": 100.0}
 CONDITIONAL = {
     "condicional, d = 2, θ = 1": (2, 1.0),
     "condicional, d = 20, θ = 0,5": (20, 0.5),
+    "condicional, d = 20, θ = 1": (20, 1.0),
     "condicional, d = 20, θ = 5": (20, 5.0),
 }
 PLANAR, PLANAR_UNTRAINED = "plano", "plano, sem treino"

@@ -92,7 +92,8 @@ def test_the_clouds_study_has_every_run():
     assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
     variants = (
         "sem treino", "reais de treino", "θ = 5", "θ = 0,5", "θ = 0,05", "θ = 1", "θ = 2", "θ = 0,2", "σ² aprendida",
-        "autoencoder", "condicional, d = 2, θ = 1", "condicional, d = 20, θ = 0,5", "condicional, d = 20, θ = 5",
+        "autoencoder", "condicional, d = 2, θ = 1", "condicional, d = 20, θ = 0,5", "condicional, d = 20, θ = 1",
+        "condicional, d = 20, θ = 5",
         "plano", "plano, sem treino", "recozida, θ = 100",
     )  # fmt: skip
     runs = [(run["seed"], run["variant"]) for run in study.runs]
