@@ -252,11 +252,12 @@ class WeightForRate(Question):
     start = "Comece supondo que as n maiores direções estão ligadas: que θ faz as taxas delas somarem R?"
 
     def draw(self, seed, source):
-        eigenvalues = torch.logspace(1.7, -0.7, 10 + seed % 3) * (
-            0.6 + 0.8 * torch.rand(10 + seed % 3, generator=source)
-        )
-        order = torch.randperm(len(eigenvalues), generator=source)  # em ordem, uma soma acumulada já serviria
-        divisor, rate = ((10.0, 2.0), (1.0, 5.0), (4.0, 3.5))[seed % 3]
+        size = 10 + seed % 3
+        eigenvalues = torch.logspace(1.7, -0.7, size) * (0.6 + 0.8 * torch.rand(size, generator=source))
+        # Fora de ordem, e com o maior no fim: uma soma acumulada sem ordenar nunca serve.
+        order = torch.randperm(size, generator=source)
+        order = torch.cat([order[order != eigenvalues.argmax()], eigenvalues.argmax()[None]])
+        divisor, rate = ((10.0, 2.0), (6.0, 5.0), (4.0, 3.5))[seed % 3]
         return {"eigenvalues": eigenvalues[order], "divisor": divisor, "rate": rate}
 
     def levels(self, eigenvalues, rate):
