@@ -13,7 +13,6 @@ import pkgutil
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from course_lib import checks
 from course_lib.data import ImageDataset, PhotoDomains
 from course_lib.recipes.engine import Config, Exam, Prepared, Recipe, Scale, Trained, networks, train_recipe
 
@@ -87,7 +86,9 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         ValueError: não há família com esse nome.
     """
-    checks.require(name in RECIPES, f"modelo desconhecido: {name!r}; os modelos são {', '.join(RECIPES)}")
+    # Só quem erra o nome lista as famílias, o que importa todas.
+    if name not in RECIPES:
+        raise ValueError(f"modelo desconhecido: {name!r}; os modelos são {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
