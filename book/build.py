@@ -2,7 +2,8 @@
 
 O Jupyter Book guarda as saídas dos capítulos e só executa de novo os cadernos que mudaram, mas não percebe que a
 biblioteca, o perfil ou os dados mudaram. Este programa percebe: guarda uma assinatura de cada coisa e apaga o que
-ela invalida antes de construir. Nada do que ele usa carrega o torch, que a segunda vez teria de esperar.
+ela invalida antes de construir. Que capítulos usam o que mudou na biblioteca, decide ``course_book/execution.py``. Nada
+do que se usa aqui carrega o torch, que a segunda vez teria de esperar.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -35,8 +36,9 @@ LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
 PATH_VARIABLES = ("CURSO_DADOS", "CURSO_CACHE")
 BOOK_COMMAND = "from jupyter_book.cli.main import main; main()"
 
-EXECUTING = re.compile(r"^(?P<path>.*?): Executing notebook using")
-EXECUTED = re.compile(r"^(?P<path>.*?): Executed notebook in (?P<seconds>[\d.]+) seconds")
+# As linhas da execução dos capítulos que são para quem espera (``course_book/execution.py``).
+NEWS = "» "
+READY = " pronto em "
 FAILED = re.compile(r"^(?P<path>.*?):(?:\d+:)? WARNING: Executing notebook failed: ")
 # O erro da célula, entre o começo da mensagem do nbclient e a marca com que o myst-nb termina o aviso.
 CELL_ERROR = re.compile(
@@ -142,7 +144,6 @@ def discard_stale(build: Path, old: Signature | None, new: Signature) -> str:
         shutil.rmtree(build, ignore_errors=True)
         return "primeira construção: todos os capítulos serão executados"
     reasons = {
-        "a biblioteca mudou": old.library != new.library,
         "as versões, o perfil ou o dispositivo mudaram": old.environment != new.environment,
         "os dados mudaram": old.data != new.data,
     }
@@ -150,6 +151,9 @@ def discard_stale(build: Path, old: Signature | None, new: Signature) -> str:
     if changed:
         shutil.rmtree(build, ignore_errors=True)
         return f"{' e '.join(changed)}: todos os capítulos serão executados de novo"
+    if old.library != new.library:
+        discard_pages(build)
+        return "a biblioteca mudou: só os capítulos que usam o que mudou serão executados"
     if old.look != new.look:
         discard_pages(build)
         return "a aparência do livro mudou: as páginas serão refeitas com as saídas guardadas"
@@ -207,12 +211,9 @@ def run_book(root: Path, log: Path) -> Report:
         for raw in process.stdout:
             line = COLOURS.sub("", raw)
             record.write(line)
-            if found := EXECUTING.match(line):
-                print(f"  executando {relative(found['path'], root)} …", flush=True)
-            elif found := EXECUTED.match(line):
-                report.executed += 1
-                seconds = number(float(found["seconds"]), ".1f")
-                print(f"    {relative(found['path'], root)} pronto em {seconds} s", flush=True)
+            if line.startswith(NEWS):
+                report.executed += READY in line
+                print(f"  {line.removeprefix(NEWS)}", end="", flush=True)
             elif found := FAILED.match(line):
                 report.failed = relative(found["path"], root)
             elif WARNING.search(line):
@@ -286,8 +287,9 @@ def build_book(root: Path) -> int:
         # O Sphinx daria por boas, da próxima vez, as páginas que só tiveram avisos.
         discard_pages(build)
         return report.status
-    # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram.
-    write_signature(kept, compute_signature(root, environ))
+    # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram. Do resto fica o
+    # que havia no começo: o que se editou durante a construção é novidade para a próxima.
+    write_signature(kept, replace(signature, data=data_in_use(environ)))
     print(compare_numbers(root, signature, build / "numeros.txt"))
     page = (build / "html" / "index.html").as_uri()
     seconds = number(time.monotonic() - start, ".0f")

@@ -60,19 +60,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["course_lib/models/vae.py", "course_lib/weights/vae.safetensors"])
-def test_library_change_executes_again(project: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["course_lib/models/vae.py", "course_lib/weights/vae.safetensors", "course_lib/models/nova.py"]
+)
+def test_library_change_keeps_the_outputs_and_says_so(project: Path, name: str) -> None:
     before = build.compute_signature(project, {})
-    (project / name).write_text("outra coisa", encoding="utf-8")
+    (project / name).write_text("outra = 'coisa'", encoding="utf-8")
     message = build.discard_stale(project / "_build", before, build.compute_signature(project, {}))
     assert "a biblioteca mudou" in message
-    assert not (project / "_build").exists()
-
-
-def test_new_library_file_executes_again(project: Path) -> None:
-    before = build.compute_signature(project, {})
-    (project / "course_lib" / "viz.py").write_text("", encoding="utf-8")
-    assert build.compute_signature(project, {}).library != before.library
+    assert not (project / "_build/html").exists()
+    assert (project / "_build/.jupyter_cache/global.db").exists()
 
 
 def test_profile_change_executes_again(project: Path) -> None:
@@ -452,12 +449,11 @@ def test_second_build_executes_nothing(built_book: BuiltBook) -> None:
     assert "executando" not in result.stdout
 
 
-def write_notebook(path: Path, source: str, **metadata: object) -> None:
+def write_notebook(path: Path, source: str) -> None:
     """Caderno com um título e uma célula."""
     cells = [nbformat.v4.new_markdown_cell("# Um capítulo"), nbformat.v4.new_code_cell(source)]
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata.update(metadata)
     nbformat.write(notebook, path)
 
 
@@ -531,21 +527,62 @@ def test_chapters_run_side_by_side_and_a_failure_still_shows(tmp_path: Path) -> 
     assert page.select_one("div.cell_output").get_text(strip=True) == "um"
 
 
+FAMILY = "def draw():\n    {text}\n    return open(__file__.replace('{name}.py', '{name}.json')).read()\n"
+
+
+def family(library: Path, name: str, says: str, text: str = "'Desenha.'") -> None:
+    """Uma família de mentira: um módulo que lê, só ao desenhar, o arquivo ao lado dele."""
+    (library / f"{name}.py").write_text(FAMILY.format(name=name, text=text), encoding="utf-8")
+    (library / f"{name}.json").write_text(json.dumps(says), encoding="utf-8")
+
+
 @pytest.mark.livro
-def test_a_chapter_that_asks_for_it_runs_alone(tmp_path: Path) -> None:
-    chapters = small_book(tmp_path, ["um", "dois", "tres"])
-    busy = "import pathlib, time\npathlib.Path('{0}').touch()\ntime.sleep(3)\npathlib.Path('{0}').unlink()"
-    for name in ("um", "dois"):
-        write_notebook(chapters / f"{name}.ipynb", busy.format(name))
-    # Um capítulo que falha é executado outra vez, sozinho: por isso o encontro fica escrito num arquivo.
-    alone = """
-import pathlib, time
-time.sleep(1.5)
-if any(pathlib.Path(name).exists() for name in ("um", "dois")):
-    pathlib.Path("encontro").touch()
-"""
-    write_notebook(chapters / "tres.ipynb", alone, livro={"sozinho": True})
-    built = run_build(tmp_path)
-    assert built.returncode == 0, built.stdout
-    assert "(3 capítulo(s) executado(s))" in built.stdout
-    assert not (chapters / "encontro").exists()
+def test_only_the_chapters_that_use_what_changed_run_again(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um", "dois", "todos"])
+    library = tmp_path / "course_lib"
+    (library / "meio.py").write_text("from course_lib import gato\n", encoding="utf-8")
+    for name in ("gato", "rato"):
+        family(library, name, name)
+    # "um" chega ao gato por outro módulo; "todos" lista a pasta, e um arquivo novo é da conta dele.
+    write_notebook(chapters / "um.ipynb", "from course_lib import meio\nprint(meio.gato.draw())")
+    write_notebook(chapters / "dois.ipynb", "from course_lib import rato\nprint(rato.draw())")
+    everyone = "import course_lib, pkgutil\nprint([one.name for one in pkgutil.iter_modules(course_lib.__path__)])"
+    write_notebook(chapters / "todos.ipynb", everyone)
+
+    def ran() -> set[str]:
+        result = run_build(tmp_path)
+        assert result.returncode == 0, result.stdout
+        return set(re.findall(r"executando chapters/(\w+)\.ipynb", result.stdout))
+
+    assert ran() == {"um", "dois", "todos"}
+    assert ran() == set()
+    # O código do módulo que outro importa, e o arquivo que só se abre ao desenhar.
+    family(library, "gato", "gato", text="print('miau')")
+    assert ran() == {"um"}
+    family(library, "rato", "outro rato")
+    assert ran() == {"dois"}
+    page = (tmp_path / "_build/html/chapters/dois.html").read_text(encoding="utf-8")
+    assert "outro rato" in page
+    # Uma docstring não muda o que se mostra; um arquivo novo, só para quem lista a pasta; um que some, para quem o usa.
+    family(library, "rato", "outro rato", text="'Desenha bem.'  # de verdade")
+    assert ran() == set()
+    family(library, "pato", "pato")
+    assert ran() == {"todos"}
+    (library / "meio.py").unlink()
+    (library / "meio").mkdir()
+    (library / "meio" / "__init__.py").write_text("from course_lib import gato\n", encoding="utf-8")
+    assert ran() == {"um", "todos"}
+
+
+@pytest.mark.livro
+def test_an_edit_during_the_build_is_not_lost(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um"])
+    family(tmp_path / "course_lib", "gato", "gato")
+    edit = (
+        "import pathlib\nprint(gato.draw())\npathlib.Path(gato.__file__).with_suffix('.json').write_text('\"depois\"')"
+    )
+    write_notebook(chapters / "um.ipynb", f"from course_lib import gato\n{edit}")
+    first, second, third = run_build(tmp_path), run_build(tmp_path), run_build(tmp_path)
+    assert "(mudou course_lib/gato.json)" in second.stdout
+    assert "depois" in (tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8")
+    assert ["executando" in result.stdout for result in (first, second, third)] == [True, True, False]

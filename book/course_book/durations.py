@@ -24,10 +24,17 @@ def write_minutes(seconds: float) -> str:
     return f"{halves // 2},{5 * (halves % 2)}".removesuffix(",0")
 
 
+def read_seconds(study: Path) -> dict[str, float]:
+    """Os segundos que cada capítulo levou, pelo nome do seu arquivo; nada, se não há estudo."""
+    if not study.is_file():
+        return {}
+    runs = json.loads(study.read_text(encoding="utf-8"))["runs"]
+    return {run["chapter"]: run["seconds"] for run in runs}
+
+
 def durations(study: Path, documents: set[str]) -> list[tuple[str, str]]:
     """Os capítulos medidos que estão no livro, e os minutos de cada um."""
-    runs = json.loads(study.read_text(encoding="utf-8"))["runs"]
-    found = {f"chapters/{run['chapter']}": run["seconds"] for run in runs}
+    found = {f"chapters/{name}": seconds for name, seconds in read_seconds(study).items()}
     return [(name, write_minutes(seconds)) for name, seconds in sorted(found.items()) if name in documents]
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from course_lib import checks
 from course_lib.data import ImageDataset, PhotoDomains
 from course_lib.recipes.engine import Config, Exam, Prepared, Recipe, Scale, Trained, networks, train_recipe
 
@@ -22,23 +22,62 @@ __all__ = [
     "Exam",
     "Prepared",
     "Recipe",
+    "Recipes",
     "Scale",
     "Trained",
-    "discover",
     "get_recipe",
     "networks",
     "train",
 ]
 
 
-def discover() -> dict[str, Recipe]:
-    """As receitas dos módulos desta pasta, na ordem dos capítulos."""
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    recipes: list[Recipe] = [module.RECIPE for module in modules if hasattr(module, "RECIPE")]
-    return {recipe.name: recipe for recipe in sorted(recipes, key=lambda recipe: recipe.chapter)}
+class Recipes(MutableMapping[str, Recipe]):
+    """As receitas dos módulos desta pasta, pelo nome e na ordem dos capítulos.
+
+    Pedir uma importa só o arquivo dela, e as redes que ele usa; percorrê-las importa todos. É o que deixa o livro saber
+    que capítulo depende de que família.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, Recipe | None] = {}
+
+    def __getitem__(self, name: str) -> Recipe:
+        if name not in self._read and isinstance(name, str) and name.isidentifier():
+            self._read[name] = self._import(name)
+        recipe = self._read.get(name)
+        if recipe is None:
+            raise KeyError(name)
+        return recipe
+
+    def __setitem__(self, name: str, recipe: Recipe) -> None:
+        self._read[name] = recipe
+
+    def __delitem__(self, name: str) -> None:
+        self._read[name] = None
+
+    def __iter__(self) -> Iterator[str]:
+        names = {found.name for found in pkgutil.iter_modules(__path__)} | self._read.keys()
+        recipes = [self[name] for name in sorted(names) if name in self]
+        return iter([recipe.name for recipe in sorted(recipes, key=lambda recipe: recipe.chapter)])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @staticmethod
+    def _import(name: str) -> Recipe | None:
+        full = f"{__name__}.{name}"
+        try:
+            module = importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            # A que falta pode ser outra, que o arquivo da família importa: essa, sim, é um erro.
+            if error.name != full:
+                raise
+            return None
+        recipe: Recipe | None = getattr(module, "RECIPE", None)
+        return recipe
 
 
-RECIPES = discover()
+RECIPES = Recipes()
 
 
 def get_recipe(name: str) -> Recipe:
@@ -47,7 +86,9 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         ValueError: não há família com esse nome.
     """
-    checks.require(name in RECIPES, f"modelo desconhecido: {name!r}; os modelos são {', '.join(RECIPES)}")
+    # Só quem erra o nome lista as famílias, o que importa todas.
+    if name not in RECIPES:
+        raise ValueError(f"modelo desconhecido: {name!r}; os modelos são {', '.join(RECIPES)}")
     return RECIPES[name]
 
 

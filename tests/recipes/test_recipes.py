@@ -309,9 +309,9 @@ RECIPE = Recipe(
 def test_a_new_family_is_one_new_file(tmp_path, monkeypatch, digits):
     (tmp_path / "brinquedo.py").write_text(TOY, encoding="utf-8")
     monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
-    found = recipes.discover()
-    del sys.modules["course_lib.recipes.brinquedo"]
+    found = recipes.Recipes()
     assert found.keys() - recipes.RECIPES.keys() == {"brinquedo"}
+    del sys.modules["course_lib.recipes.brinquedo"]
     monkeypatch.setattr(recipes, "RECIPES", found)
     trained = quick("brinquedo", digits)
     assert trained.recipe.sampler(trained.step).sample(2).shape == (2, 1, 28, 28)
