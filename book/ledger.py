@@ -36,7 +36,8 @@ que se acabou de construir (``--livro``); com as saídas gravadas, só se perdoa
 
 O que as células de um capítulo imprimem está gravado ao lado, em ``.json``, com o resumo do código que o imprimiu:
 assim a conferência não espera o livro. ``--livro`` confere o livro que acabou de ser construído em ``_build``, no
-perfil ``padrao`` e com o MNIST, e ``--gravar`` guarda dele as saídas.
+perfil ``padrao`` e com o MNIST, e ``--gravar`` guarda dele as saídas; as de um gabarito, que não está no livro, guarda
+executando-o.
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ import ast
 import hashlib
 import json
 import math
+import os
 import re
 import statistics
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -513,7 +516,8 @@ def stale_record(document: Document, root: Path) -> Iterator[str]:
     """Se as saídas gravadas são de outro código."""
     record = root / LEDGER / f"{document.name}.json"
     if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["codigo"] != code_hash(document):
-        yield "o código mudou: construa o livro no perfil padrao e rode python book/ledger.py --gravar"
+        first = "construa o livro no perfil padrao e " if document.name.startswith("chapters/") else ""
+        yield f"o código mudou: {first}rode python book/ledger.py --gravar {document.name}.ipynb"
 
 
 # --- O livro construído --------------------------------------------------------------------------------
@@ -533,6 +537,25 @@ def built_outputs(root: Path, path: Path) -> dict[str, str]:
         notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
     except KeyError:
         raise LedgerError(f"{path.name} mudou depois de construído o livro de {root / '_build'}: make livro") from None
+    return printed_by(notebook)
+
+
+def solution_outputs(root: Path, path: Path) -> dict[str, str]:
+    """O que as células do gabarito ``path`` imprimem, executado sozinho numa pasta vazia."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    # A biblioteca desta árvore, ainda que outra esteja instalada.
+    found_first = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as empty:
+        client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": empty}})
+        client.execute(env={**os.environ, "PYTHONPATH": found_first})
+    return printed_by(notebook)
+
+
+def printed_by(notebook: Any) -> dict[str, str]:
+    """O que cada célula de um caderno executado imprimiu, pelo nome dela; as que não imprimiram nada ficam de fora."""
     texts = {cell.id: printed(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
     return {key: text for key, text in texts.items() if text}
 
@@ -587,13 +610,14 @@ def main() -> int:
     parser = console.Parser(prog="python book/ledger.py", description=__doc__.splitlines()[0])
     parser.add_argument("documento", nargs="*", type=Path, help="só estes (padrão: todos)")
     parser.add_argument("--livro", action="store_true", help="com as saídas do livro construído em _build")
-    parser.add_argument("--gravar", action="store_true", help="grava as saídas do livro construído")
+    parser.add_argument("--gravar", action="store_true", help="grava as saídas do livro construído e dos gabaritos")
     options = parser.parse_args()
     paths = [path.resolve() for path in options.documento] or documents(ROOT)
 
     if options.gravar:
-        for path in filter(is_chapter, paths):
-            record_outputs(ROOT, path, built_outputs(ROOT, path))
+        for path in (path for path in paths if path.suffix == ".ipynb"):
+            outputs = built_outputs if is_chapter(path) else solution_outputs
+            record_outputs(ROOT, path, outputs(ROOT, path))
     results = check(ROOT, paths, book=options.livro)
     print(report(results))
     return int(any(faults for _, faults in results.values()))

@@ -130,6 +130,28 @@ def test_numbers_without_a_ledger_are_seen(project):
     assert sorted(faults(project)) == ["0,25 não tem origem", "0,5 não tem origem", "93,5 não tem origem"]
 
 
+def test_a_solution_is_recorded_by_running_it_alone(project):
+    code = f"import os\n{CODE}\nprint(os.listdir())"
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "id": "m1", "source": "O erro caiu de 21,06 para 3,59."},
+        {"cell_type": "code", "metadata": {}, "id": "c1", "source": code, "outputs": [], "execution_count": None},
+    ]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    write(project, "solutions/um.ipynb", json.dumps(notebook))
+    claim = (
+        'texto = "O erro caiu de 21,06 para 3,59"\norigem = ["saida c1: PCA", "saida c1: rede:"]\nafirma = "b < a"\n'
+    )
+    write(project, "book/numeros/solutions/um.toml", f"[[trecho]]\n{claim}")
+    path = project / "solutions/um.ipynb"
+    outputs = ledger.solution_outputs(project, path)
+    assert outputs["c1"].splitlines()[-1] == "[]"  # a pasta em que rodou
+    ledger.record_outputs(project, path, outputs)
+    assert ledger.check_document(path, project) == (2, [])
+    change(project, "solutions/um.ipynb", "epochs = 40", "epochs = 41")
+    (why,) = [fault.why for fault in ledger.check_document(path, project)[1]]
+    assert why == "o código mudou: rode python book/ledger.py --gravar solutions/um.ipynb"
+
+
 def test_an_unknown_key_is_refused(project):
     write(project, "book/numeros/chapters/um.toml", '[[trecho]]\ntexto = "x"\norigen = []\n')
     with pytest.raises(ledger.LedgerError, match="origen"):
