@@ -16,15 +16,17 @@ from course_lib.models.vae import VAE
 class PickPair(Question):
     """A imagem mais típica de cada dígito: a mais próxima da média da classe."""
 
-    name, function, points = "q1", "pick_pair", 0.5
+    name, function, points = "q1", "pick_pair", 1
     start = "Comece por `images[labels == digit_a]`: são todas as imagens desse dígito. A média delas é `.mean(0)`."
 
     def draw(self, seed, source):
         labels = torch.randperm(60, generator=source) % 10
         digit_a, digit_b = ((4, 9), (5, 3), (7, 1))[seed % 3]
-        # Cada classe tem a sua média, e a primeira imagem de cada uma, de mais contraste, não é por sorte a típica.
+        # Cada classe tem a sua média. A primeira imagem de cada uma, de mais contraste, não é por sorte a típica; e a
+        # última é a mais distante.
         images = 0.5 * random_images(60, source) + 0.5 * random_images(10, source)[labels]
-        images[[int((labels == digit).nonzero()[0]) for digit in (digit_a, digit_b)]] *= 1.1
+        for digit in (digit_a, digit_b):
+            images[(labels == digit).nonzero()[[0, -1], 0]] *= torch.tensor([1.1, 1.4]).view(2, 1, 1, 1)
         return {"images": images.clamp(-1, 1), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
 
     def answer(self, images, labels, digit_a, digit_b, farthest=False, centre=None):
@@ -230,7 +232,7 @@ class Interpolate(Question):
 class LatentPath(Question):
     """O caminho decodificado."""
 
-    name, function, points = "q4", "latent_path", 0.5
+    name, function, points = "q4", "latent_path", 1
     start = "Encadeie o que já fez: códigos (`latent_code`), pontos (`interpolate`) e, por fim, `model.decode`."
     public_seeds = (0, 1, 2, 3)
 
@@ -372,7 +374,7 @@ class DistanceToReal(Question):
 class OwnKindShare(Question):
     """Que fração dos vizinhos é da mesma nuvem, e quanto seria se as duas fossem uma só."""
 
-    name, function, points = "q7", "own_kind_share", 2
+    name, function, points = "q7", "own_kind_share", 1
     start = "Comece por juntar as duas nuvens numa só (`torch.cat`), e guarde de qual cada ponto veio."
     parts = ("fatia", "esperada")
 
