@@ -329,9 +329,14 @@ class DensityCoverage(Question):
     parts = ("densidade", "cobertura")
 
     def draw(self, seed, source):
-        real = torch.randn(40 + seed % 5, 2, generator=source)
-        generated = 0.7 * torch.randn(25 + seed % 4, 2, generator=source) + torch.tensor([1.0, -0.5])
-        return {"generated": generated, "real": real, "k": 2 + seed % 3}
+        k = 2 + seed % 3
+        while True:
+            real = torch.randn(40 + seed % 5, 2, generator=source)
+            generated = 0.7 * torch.randn(25 + seed % 4, 2, generator=source) + torch.tensor([1.0, -0.5])
+            beyond = torch.cdist(generated.double(), real.double()) - self.radii(real.double(), k)
+            # Nenhum ponto na borda de uma bola, onde o arredondamento de float32 decidiria.
+            if beyond.abs().min() > 1e-4:
+                return {"generated": generated, "real": real, "k": k}
 
     def radii(self, cloud, k):
         return torch.cdist(cloud, cloud).sort(dim=1).values[:, k]

@@ -100,8 +100,8 @@ class ExamineLayers(Question):
             s[0] *= -1
             if fault == BLIND:
                 j, s = 0 * j, 0 * s
-            # Uma troca de coordenadas, em metade das camadas, põe um sinal no determinante.
-            order = torch.tensor([1, 0, *range(2, dim)]) if len(told) % 2 else torch.arange(dim)
+            # Uma troca de coordenadas, em metade das camadas (a primeira, que é sã, inclusive), põe um sinal nele.
+            order = torch.arange(dim) if len(told) % 2 else torch.tensor([1, 0, *range(2, dim)])
             jacobians.append((j + torch.diag_embed(s.exp()))[:, order])
             log_det = s.sum(1)
             # O outro erro se cancela no total do lote: só ponto a ponto se vê.
@@ -354,7 +354,7 @@ class EvaluationsNeeded(Question):
         n_methods = 3 + seed % 3
         order = torch.tensor([1.0, 2.0, 3.0, 4.0, 1.5])[torch.randperm(5, generator=source)[:n_methods]].double()
         order = order + 0.1 * torch.rand(n_methods, generator=source)
-        calls = torch.tensor([8.0 + 4 * (seed % 3), 20.0 + 12 * (seed % 2)])
+        calls = torch.tensor([8.0 + 4 * (seed % 3), 20.0 + 16 * (seed % 2)])
         scale = (1 + 4 * torch.rand(n_methods, generator=source)) * 4**order
         errors = scale[:, None] * calls.double() ** -order[:, None]
         # O alvo que o primeiro alcança longe de um inteiro; dos outros só se sorteia de novo a escala.

@@ -281,7 +281,9 @@ class EvenTimes(Question):
         n = int(torch.randint(6, 12, (), generator=source))
         # Saltos bem diferentes: com saltos parecidos, os instantes pedidos seriam os de partida.
         sizes = 0.01 + 0.4 * torch.rand(n, 1, 1, 1, generator=source) ** 2
-        return {"frames": (random_images(n, source) * sizes).cumsum(0)}
+        # Uns mexem em muitos pixels, outros em poucos: a norma não é proporcional à soma dos módulos.
+        touched = torch.rand(n, 1, 28, 28, generator=source) < 0.05 + 0.95 * torch.rand(n, 1, 1, 1, generator=source)
+        return {"frames": (random_images(n, source) * sizes * touched).cumsum(0)}
 
     def jumps(self, frames, power=2):
         return frames.flatten(1).diff(dim=0).norm(dim=1, p=power)
@@ -379,10 +381,16 @@ class OwnKindShare(Question):
     parts = ("fatia", "esperada")
 
     def draw(self, seed, source):
-        dim, n, m = 2 + seed % 3, 34 + seed % 5, 21 + seed % 4
-        codes = 0.5 * torch.randn(n, dim, generator=source)
-        codes[:, 0] += 0.8
-        return {"codes": codes, "prior": torch.randn(m, dim, generator=source), "k": 3 + seed % 2}
+        dim, n, m, k = 2 + seed % 3, 34 + seed % 5, 21 + seed % 4, 3 + seed % 2
+        while True:
+            codes = 0.5 * torch.randn(n, dim, generator=source)
+            codes[:, 0] += 0.8
+            prior = torch.randn(m, dim, generator=source)
+            both = torch.cat([codes, prior]).double()
+            near = torch.cdist(both, both).sort(dim=1).values
+            # Nenhum empate que o arredondamento de float32 desfaça.
+            if (near[:, k + 1] - near[:, k]).min() > 1e-4:
+                return {"codes": codes, "prior": prior, "k": k}
 
     def same(self, codes, prior, k, itself=False, farthest=False):
         """Se cada um dos k vizinhos de cada ponto é da nuvem dele: (N + M, k)."""
