@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,27 +14,33 @@ from course_lib.models.vae import VAE
 
 
 class PickPair(Question):
-    """Uma imagem de cada dígito, qualquer que seja ela."""
+    """A imagem mais típica de cada dígito: a mais próxima da média da classe."""
 
     name, function, points = "q1", "pick_pair", 1
-    start = "Comece por `images[labels == digit_a]`: são todas as imagens desse dígito."
+    start = "Comece por `images[labels == digit_a]`: são todas as imagens desse dígito. A média delas é `.mean(0)`."
 
     def draw(self, seed, source):
         labels = torch.randperm(60, generator=source) % 10
         digit_a, digit_b = ((4, 9), (5, 3), (7, 1))[seed % 3]
-        return {"images": random_images(60, source), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
+        # Cada classe tem a sua média. A primeira imagem de cada uma, de mais contraste, não é por sorte a típica; e a
+        # última é a mais distante.
+        images = 0.5 * random_images(60, source) + 0.5 * random_images(10, source)[labels]
+        for digit in (digit_a, digit_b):
+            images[(labels == digit).nonzero()[[0, -1], 0]] *= torch.tensor([1.1, 1.4]).view(2, 1, 1, 1)
+        return {"images": images.clamp(-1, 1), "labels": labels, "digit_a": digit_a, "digit_b": digit_b}
 
-    def answer(self, images, labels, digit_a, digit_b):
-        return torch.stack([images[labels == digit][0] for digit in (digit_a, digit_b)])
+    def answer(self, images, labels, digit_a, digit_b, farthest=False, centre=None):
+        chosen = []
+        for digit in (digit_a, digit_b):
+            candidates = images[labels == digit]
+            distance = (candidates - (candidates.mean(0) if centre is None else centre)).flatten(1).norm(dim=1)
+            chosen.append(candidates[distance.argmax() if farthest else distance.argmin()])
+        return torch.stack(chosen)
 
     def found(self, value, images):
         """A posição de cada imagem em ``images``, ou -1."""
         same = (images == value[:, None]).flatten(2).all(2)  # (2, 60)
         return torch.where(same.any(1), same.int().argmax(1), -1)
-
-    def accepts(self, value, images, labels, digit_a, digit_b):
-        found = self.found(value, images)
-        return bool((found >= 0).all()) and labels[found].tolist() == [digit_a, digit_b]
 
     def before(self, answer):
         if isinstance(answer, tuple | list) and len(answer) == 2 and all(isinstance(item, Tensor) for item in answer):
@@ -42,15 +49,17 @@ class PickPair(Question):
                 "`torch.stack`."
             )
         if isinstance(answer, Tensor) and answer.shape[1:] == (1, 28, 28) and len(answer) > 2:
-            one = "fique com uma só de cada classe (a primeira, `[0]`)."
+            one = "fique com uma só de cada classe, a mais próxima da média dela."
             raise Mistake(f"vieram {len(answer)} imagens; {one}", f"vieram imagens a mais; {one}")
         return answer
 
-    def mistakes(self, images, labels, digit_a, digit_b):
+    def mistakes(self, but, images, labels, digit_a, digit_b):
         yield (2, 28, 28), "Perdeu-se o eixo do canal: as imagens são (1, 28, 28)."
         yield (2, 784), "Não achate a imagem: os modelos do curso recebem (B, 1, 28, 28)."
         yield (2,), "Parecem rótulos ou índices: use-os para indexar `images`."
         yield (1, 28, 28), "Falta uma das duas imagens."
+        means = torch.stack([images[labels == digit].mean(0) for digit in (digit_a, digit_b)])
+        yield means, "essa é a média da classe, que ninguém escreveu; queremos a imagem real mais próxima dela."
         yield (
             lambda value: -1 in self.found(value, images),
             "alguma das imagens não está em `images`: pegue amostras reais, sem mexer nos pixels.",
@@ -61,7 +70,18 @@ class PickPair(Question):
         )
         hint = "você usou o dígito como posição. `images[4]` é a quinta imagem, não um 4: procure em `labels`."
         yield images[[digit_a, digit_b]], hint
-        yield ..., "alguma das imagens é de outra classe. `labels == digit_a` diz quais imagens são desse dígito."
+        yield (
+            lambda value: labels[self.found(value, images)].tolist() != [digit_a, digit_b],
+            "alguma das imagens é de outra classe. `labels == digit_a` diz quais imagens são desse dígito.",
+        )
+        yield but(centre=images.mean(0)), "a média é a da classe, e não a de todas as imagens."
+        first = torch.stack([images[labels == digit][0] for digit in (digit_a, digit_b)])
+        yield first, "essa é a primeira imagem da classe; queremos a mais típica, a mais próxima da média dela."
+        yield but(farthest=True), "essas são as menos típicas: fique com a *menor* distância à média (`argmin`)."
+        yield (
+            ...,
+            "as classes estão certas, mas há imagem mais próxima da média da classe (a distância é a euclidiana).",
+        )
 
 
 def _model(seed: int) -> Autoencoder | VAE:
@@ -93,7 +113,7 @@ def _line(start: Tensor, end: Tensor, n: int) -> Tensor:
 class LatentCode(Question):
     """O código de cada imagem, que no VAE é a média da posterior."""
 
-    name, function, points = "q2", "latent_code", 2
+    name, function, points = "q2", "latent_code", 1
     start = "Comece pelo autoencoder, em que o código é `model.encode(x)`; no VAE, o método devolve um par."
     public_seeds = (0, 1, 2, 3)
 
@@ -152,7 +172,7 @@ class LatentCode(Question):
 class Interpolate(Question):
     """Os pontos da reta entre dois códigos."""
 
-    name, function, points = "q3", "interpolate", 2
+    name, function, points = "q3", "interpolate", 1
     start = "Comece por `t = torch.linspace(0, 1, n)` e refaça, com os seus números, a conta do exemplo à mão."
     public_seeds = (0, 1, 2, 3)
 
@@ -251,47 +271,63 @@ class LatentPath(Question):
     after = staticmethod(require_no_gradient)
 
 
-class JumpRatio(Question):
-    """Quanto o maior salto entre quadros vizinhos passa do médio."""
+class EvenTimes(Question):
+    """Os instantes em que o caminho, andado a velocidade constante, mostra os seus quadros."""
 
-    name, function, points = "q5", "jump_ratio", 1
-    start = "Comece pela diferença entre cada quadro e o seguinte: `frames[1:] - frames[:-1]`."
+    name, function, points = "q5", "even_times", 2
+    start = "Comece pelo caminho já andado em cada quadro: os saltos, somados do começo até ali."
 
     def draw(self, source):
-        n = int(torch.randint(4, 9, (), generator=source))
-        sizes = 0.02 + 0.3 * torch.rand(n, 1, 1, 1, generator=source)
-        return {"frames": (random_images(n, source) * sizes).cumsum(0)}
+        n = int(torch.randint(6, 12, (), generator=source))
+        # Saltos bem diferentes: com saltos parecidos, os instantes pedidos seriam os de partida.
+        sizes = 0.01 + 0.4 * torch.rand(n, 1, 1, 1, generator=source) ** 2
+        # Uns mexem em muitos pixels, outros em poucos: a norma não é proporcional à soma dos módulos.
+        touched = torch.rand(n, 1, 28, 28, generator=source) < 0.05 + 0.95 * torch.rand(n, 1, 1, 1, generator=source)
+        return {"frames": (random_images(n, source) * sizes * touched).cumsum(0)}
 
-    def answer(self, frames):
-        jumps = frames.flatten(1).diff(dim=0).norm(dim=1)
-        return jumps.max() / jumps.mean()
+    def jumps(self, frames, power=2):
+        return frames.flatten(1).diff(dim=0).norm(dim=1, p=power)
 
-    def mistakes(self, right, frames):
-        n, flat = len(frames), frames.flatten(1)
-        jumps = flat.diff(dim=0).norm(dim=1)
-        hint = "Esses são os saltos, um por vizinho; falta reduzi-los a um número: o maior dividido pela média."
-        yield (n - 1,), hint
-        yield (n,), "Queremos um número por caminho, e não um por quadro."
-        yield (1,), "Falta tirar o eixo que sobrou (`.item()` ou `[0]`)."
-        yield jumps.max(), "esse é o maior salto; falta dividi-lo pelo salto médio."
-        yield jumps.mean(), "esse é o salto médio; falta o maior, que se divide por ele."
-        yield 1 / right, "a razão está invertida: o maior dividido pela média dá pelo menos 1."
-        yield jumps.max() / jumps.min(), "você dividiu pelo menor salto; divida pela média."
-        yield jumps.max() / jumps.sum(), "você dividiu pela soma dos saltos; divida pela média."
-        hint = "entre n quadros há n - 1 saltos: a média é a soma dividida por n - 1."
-        yield jumps.max() * n / jumps.sum(), hint
-        yield jumps.max() / jumps.median(), "você dividiu pela mediana; divida pela média."
-        squares = jumps.square()
-        yield squares.max() / squares.mean(), "faltou a raiz: o salto é a norma da diferença, não o quadrado dela."
-        absolute = flat.diff(dim=0).abs().sum(1)
-        yield absolute.max() / absolute.mean(), "você somou valores absolutos; o salto é a norma euclidiana."
-        from_start = (flat - flat[0]).norm(dim=1)[1:]
-        yield from_start.max() / from_start.mean(), "compare cada quadro com o seguinte, e não com o primeiro."
-        hint = "você dividiu pela distância entre as pontas; divida pelo salto médio."
-        yield jumps.max() / from_start[-1], hint
-        hint = "o resultado é menor que 1, e o maior salto nunca é menor que a média: confira a conta."
-        yield lambda value: value < 1, hint
-        yield ..., "o número não confere: norma da diferença entre vizinhos, depois o maior dividido pela média."
+    def answer(self, frames, jumps=None):
+        jumps = self.jumps(frames) if jumps is None else jumps
+        travelled = np.concatenate([[0], jumps.cumsum(0).numpy()])
+        even = np.linspace(0, 1, len(frames))
+        return np.interp(even * travelled[-1], travelled, even)
+
+    def mistakes(self, right, but, frames):
+        n, jumps = len(frames), self.jumps(frames)
+        even = np.linspace(0, 1, n)
+        travelled = np.concatenate([[0], jumps.cumsum(0).numpy()])
+        yield (n - 1,), "Entre n quadros há n - 1 saltos, mas os instantes são n: o primeiro é 0."
+        yield (n - 2,), "As duas pontas, 0 e 1, contam entre os n instantes."
+        yield (), "Queremos n instantes, um por quadro."
+        yield frames.shape, "Queremos os instantes, e não os quadros."
+        yield even, "esses são os instantes de partida; nos pedidos, os quadros ficam a distâncias iguais."
+        yield (
+            travelled / travelled[-1],
+            "essa é a fração do caminho andada em cada instante; queremos o contrário, o instante em que cada fração "
+            "é alcançada.",
+        )
+        yield travelled, "esse é o caminho andado em cada quadro; dele se acham os instantes."
+        yield right * (n - 1), "os instantes vão de 0 a 1; você os contou em quadros."
+        yield 1 - right, "o caminho está ao contrário: em t = 0 está o primeiro quadro."
+        yield right[::-1].copy(), "o caminho está ao contrário: em t = 0 está o primeiro quadro."
+        squares = but(jumps=jumps.square())
+        yield squares, "faltou a raiz: o salto é a norma da diferença, não o quadrado dela."
+        yield but(jumps=self.jumps(frames, 1)), "você somou valores absolutos; o salto é a norma euclidiana."
+        from_start = (frames - frames[0]).flatten(1).norm(dim=1).numpy()
+        hint = "o caminho andado é a soma dos saltos entre vizinhos, e não a distância ao primeiro quadro."
+        yield np.interp(even * from_start[-1], from_start, even), hint
+        yield even[np.searchsorted(travelled, even * travelled[-1] * (1 - 1e-12))], self.stepped
+        nearest = np.abs(travelled[:, None] - even * travelled[-1]).argmin(0)
+        yield even[nearest], self.stepped
+        slow = np.concatenate([[0], (1 / jumps).cumsum(0).numpy()])
+        yield slow / slow[-1], "onde o salto é grande o tempo anda devagar, mas a conta é a da inversa da função."
+        yield lambda value: value[0] != 0 or value[-1] != 1, "o primeiro instante é 0 e o último, 1."
+        yield lambda value: (np.diff(value) < 0).any(), "os instantes crescem: o caminho nunca volta."
+        yield ..., "os números não conferem. Refaça à mão o exemplo do enunciado, que dá 0; 0,444; 0,778; 1."
+
+    stepped = "entre dois quadros o instante se acha em linha reta (`np.interp`), e não pelo quadro mais próximo."
 
 
 class DistanceToReal(Question):
@@ -337,6 +373,79 @@ class DistanceToReal(Question):
     after = staticmethod(require_no_gradient)
 
 
+class OwnKindShare(Question):
+    """Que fração dos vizinhos é da mesma nuvem, e quanto seria se as duas fossem uma só."""
+
+    name, function, points = "q7", "own_kind_share", 1
+    start = "Comece por juntar as duas nuvens numa só (`torch.cat`), e guarde de qual cada ponto veio."
+    parts = ("fatia", "esperada")
+
+    def draw(self, seed, source):
+        dim, n, m, k = 2 + seed % 3, 34 + seed % 5, 21 + seed % 4, 3 + seed % 2
+        while True:
+            codes = 0.5 * torch.randn(n, dim, generator=source)
+            codes[:, 0] += 0.8
+            prior = torch.randn(m, dim, generator=source)
+            both = torch.cat([codes, prior]).double()
+            near = torch.cdist(both, both).sort(dim=1).values
+            # Nenhum empate que o arredondamento de float32 desfaça.
+            if (near[:, k + 1] - near[:, k]).min() > 1e-4:
+                return {"codes": codes, "prior": prior, "k": k}
+
+    def same(self, codes, prior, k, itself=False, farthest=False):
+        """Se cada um dos k vizinhos de cada ponto é da nuvem dele: (N + M, k)."""
+        both, kinds = torch.cat([codes, prior]), torch.arange(len(codes) + len(prior)) < len(codes)
+        order = torch.cdist(both, both).argsort(dim=1, descending=farthest)
+        neighbours = order[:, :k] if itself or farthest else order[:, 1 : k + 1]
+        return (kinds[neighbours] == kinds[:, None]).double()
+
+    def answer(self, codes, prior, k):
+        n, m = len(codes), len(prior)
+        return self.same(codes, prior, k).mean(), (n * (n - 1) + m * (m - 1)) / ((n + m) * (n + m - 1))
+
+    def mistakes(self, right, codes, prior, k):
+        n, m = len(codes), len(prior)
+        same, (share, expected) = self.same(codes, prior, k), right
+        yield "fatia", same.shape, "Falta a média, sobre os pontos e sobre os vizinhos."
+        yield "fatia", (n + m,), "Essa é a fatia de cada ponto; queremos a média de todos."
+        yield "fatia", (2,), "Uma fatia só, a média de todos os pontos, os das duas nuvens."
+        with_itself = self.same(codes, prior, k, itself=True).mean()
+        hint = "o vizinho a zero de distância é o próprio ponto, e ele não conta."
+        yield "fatia", with_itself, hint
+        yield "fatia", self.same(codes, prior, k + 1, itself=True).mean(), hint
+        yield "fatia", 1.0, "procure os vizinhos nas duas nuvens juntas; dentro da própria nuvem, todos são dela."
+        yield "fatia", 1 - share, "essa é a fatia da *outra* nuvem."
+        yield "fatia", k * share, "divida pelo número de vizinhos: queremos uma fração."
+        by_kind = same[:n].mean(), same[n:].mean()
+        yield "fatia", by_kind[0], "contam os pontos das duas nuvens, e não só os códigos."
+        yield "fatia", by_kind[1], "contam os pontos das duas nuvens, e não só os da priori."
+        hint = "é a média de todos os pontos; você deu às duas nuvens o mesmo peso, e elas têm tamanhos diferentes."
+        yield "fatia", sum(by_kind) / 2, hint
+        yield "fatia", (same.mean(1) > 0.5).double().mean(), "conte a fração dos vizinhos, sem votação."
+        yield (
+            "fatia",
+            self.same(codes, prior, k, farthest=True).mean(),
+            "esses são os mais distantes: ordene ao contrário.",
+        )
+        yield "fatia", self.same(codes, prior, 1).mean(), "use os k vizinhos, e não só o primeiro."
+        yield "fatia", expected, "A ordem da tupla é (fatia, esperada)."
+        yield "fatia", ..., "o número não confere: k vizinhos de cada ponto na união, sem ele mesmo, e a média."
+        yield "esperada", 0.5, "só é 1/2 se as nuvens têm o mesmo tamanho, e são enormes."
+        hint = "o próprio ponto não é vizinho de si: dos outros N + M - 1, são da nuvem dele N - 1 (ou M - 1)."
+        yield "esperada", (n**2 + m**2) / (n + m) ** 2, hint
+        yield "esperada", (n * n + m * m) / ((n + m) * (n + m - 1)), hint
+        hint = "essa é a chance de um ponto dos códigos; faça a média com os da priori."
+        yield "esperada", (n - 1) / (n + m - 1), hint
+        yield (
+            "esperada",
+            ((n - 1) + (m - 1)) / (2 * (n + m - 1)),
+            "há N pontos de uma e M da outra: pese pelos tamanhos.",
+        )
+        yield "esperada", share, "A ordem da tupla é (fatia, esperada)."
+        yield "esperada", ..., "o número não confere. Com N = M = 2, é 1/3."
+
+
 EXERCISE = Exercise(
-    "09_interpolacao", (PickPair(), LatentCode(), Interpolate(), LatentPath(), JumpRatio(), DistanceToReal())
+    "09_interpolacao",
+    (PickPair(), LatentCode(), Interpolate(), LatentPath(), EvenTimes(), DistanceToReal(), OwnKindShare()),
 )

@@ -12,7 +12,9 @@ FULL = 8.0
 RIGHT = {
     "q1": """
 def pick_pair(images, labels, digit_a, digit_b):
-    return torch.stack([images[labels == digit][-1] for digit in (digit_a, digit_b)])
+    def typical(images):
+        return images[(images - images.mean(0)).flatten(1).norm(dim=1).argmin()]
+    return torch.stack([typical(images[labels == digit]) for digit in (digit_a, digit_b)])
 """,
     "q2": """
 def latent_code(model, x):
@@ -31,9 +33,11 @@ def latent_path(model, x, n):
         return model.decode(torch.lerp(z_a, z_b, torch.linspace(0, 1, n)[:, None]))
 """,
     "q5": """
-def jump_ratio(frames):
+def even_times(frames):
+    import numpy as np
     jumps = (frames[1:] - frames[:-1]).flatten(1).norm(dim=1)
-    return jumps.max() / jumps.mean()
+    travelled, t = np.append(0, jumps.cumsum(0)), np.linspace(0, 1, len(frames))
+    return np.interp(t * travelled[-1], travelled, t)
 """,
     "q6": """
 def distance_to_real(frames, images):
@@ -42,8 +46,16 @@ def distance_to_real(frames, images):
         return torch.nn.functional.normalize(x - x.mean(1, keepdim=True))
     return 1 - (rows(frames) @ rows(images).T).amax(1)
 """,
+    "q7": """
+def own_kind_share(codes, prior, k):
+    n, m = len(codes), len(prior)
+    both, kind = torch.cat([codes, prior]), torch.arange(n + m) < n
+    near = torch.cdist(both, both).argsort(dim=1)[:, 1:k + 1]
+    same = (kind[near] == kind[:, None]).float().mean()
+    return same, (n * (n - 1) + m * (m - 1)) / ((n + m) * (n + m - 1))
+""",
 }
-POINTS = {"q1": 1.0, "q2": 2.0, "q3": 2.0, "q4": 1.0, "q5": 1.0, "q6": 1.0}
+POINTS = {"q1": 1.0, "q2": 1.0, "q3": 1.0, "q4": 1.0, "q5": 2.0, "q6": 1.0, "q7": 1.0}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from corpus.base import FULL, answers, entry, others
 
-ALL_NAMES = ["pick_pair", "latent_code", "interpolate", "latent_path", "jump_ratio", "distance_to_real"]
+ALL_NAMES = [
+    "pick_pair",
+    "latent_code",
+    "interpolate",
+    "latent_path",
+    "even_times",
+    "distance_to_real",
+    "own_kind_share",
+]
 
 
 def everything(value: str) -> str:
@@ -57,7 +65,7 @@ def responde(answer, bruto=b''):
 
 def forged(name: str, answer: str, raw: str = "b''", says: str = ""):
     """A função responde direto no canal, com o número certo do pedido."""
-    return entry(name, 0, FORGER, f"jump_ratio = lambda frames: responde({answer}, {raw})", says=says)
+    return entry(name, 0, FORGER, f"even_times = lambda frames: responde({answer}, {raw})", says=says)
 
 
 CHEATING = [
@@ -119,7 +127,7 @@ CHEATING = [
     ),
     entry(
         "trapaca-so-acerta-os-publicos",
-        (3, 5),
+        (4, 5),
         *answers(
             "q1",
             "q5",
@@ -131,7 +139,7 @@ CHEATING = [
     ),
     entry(
         "trapaca-acerta-na-primeira-vez",
-        5,
+        6,
         *answers(
             *others("q3", "q4"),
             q3="vezes = []\n"
@@ -236,38 +244,38 @@ CHEATING = [
         "canal-gota-a-gota",
         0,
         CHANNEL + "import time",
-        "jump_ratio = lambda f: [(os.write(canal, b' '), time.sleep(0.3)) for _ in range(1000)]",
+        "even_times = lambda f: [(os.write(canal, b' '), time.sleep(0.3)) for _ in range(1000)]",
         says="prazo",
     ),
     entry("canal-fechado", 0, CHANNEL, everything("os.close(canal)"), says="processo morto"),
     entry(
         "canal-fechado-nao-custa-o-resto",
-        7,
+        6,
         CHANNEL,
-        *answers(*others("q5"), q5="jump_ratio = lambda f: os.close(canal)"),
+        *answers(*others("q5"), q5="even_times = lambda f: os.close(canal)"),
         says="processo morto",
     ),
     entry(
         "canal-manda-descritores",
-        7,
+        6,
         CHANNEL + "import socket\ns = socket.socket(fileno=os.dup(canal))",
-        *answers(*others("q5"), q5="jump_ratio = lambda f: socket.send_fds(s, [b'x'], [0, 1, 2])"),
+        *answers(*others("q5"), q5="even_times = lambda f: socket.send_fds(s, [b'x'], [0, 1, 2])"),
     ),
     # O relógio.
     entry(
         "relogio-parado",
-        7,
+        6,
         "import time, signal\ntime.monotonic = time.time = lambda: 0.0\n"
         "signal.setitimer = lambda *a: None\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)",
-        *answers(*others("q5"), q5="def jump_ratio(frames):\n    while True: pass"),
+        *answers(*others("q5"), q5="def even_times(frames):\n    while True: pass"),
         says="prazo",
     ),
     entry(
         "relogio-engole-tudo",
-        7,
+        6,
         *answers(
             *others("q5"),
-            q5="def jump_ratio(frames):\n    while True:\n"
+            q5="def even_times(frames):\n    while True:\n"
             "        try:\n            while True: pass\n        except BaseException: pass",
         ),
         says="prazo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.base import FULL, answers, entry, others
+from corpus.base import FULL, POINTS, answers, entry, others
 
 # Um argumento reconhecível: se sobrar um processo com ele depois da correção, alguém escapou.
 MARK = "987654321"
@@ -11,7 +11,9 @@ MARK = "987654321"
 def in_the_call(name: str, body: str, says: str = ""):
     """``body`` roda dentro da q5; as outras seis questões estão certas."""
     indented = body.replace("\n", "\n    ")
-    return entry(name, 7, *answers(*others("q5"), q5=f"def jump_ratio(frames):\n    {indented}"), says=says)
+    return entry(
+        name, FULL - POINTS["q5"], *answers(*others("q5"), q5=f"def even_times(frames):\n    {indented}"), says=says
+    )
 
 
 def in_a_cell(name: str, body: str, mark: float = FULL, says: str = ""):

@@ -75,7 +75,9 @@ HONEST = [
         FULL,
         *answers(
             *others("q5"),
-            q5="jump_ratio = lambda f: (d := (f[1:] - f[:-1]).flatten(1).norm(dim=1)).max().item() / d.mean().item()",
+            q5="import numpy as np\n"
+            "even_times = lambda f: np.interp((t := np.linspace(0, 1, len(f))) * (d := np.append(0, "
+            "(f[1:] - f[:-1]).flatten(1).norm(dim=1).cumsum(0)))[-1], d, t).tolist()",
         ),
     ),
     entry(
@@ -83,9 +85,10 @@ HONEST = [
         FULL,
         *answers(
             *others("q5"),
-            q5="import numpy as np\ndef jump_ratio(frames):\n"
+            q5="import numpy as np\ndef even_times(frames):\n"
             "    d = np.diff(frames.numpy().reshape(len(frames), -1), axis=0)\n    d = np.sqrt((d**2).sum(1))\n"
-            "    return d.max() / d.mean()",
+            "    d, t = np.append(0, d.cumsum() / d.sum()), np.linspace(0, 1, len(frames))\n"
+            "    return np.interp(t, d, t)",
         ),
     ),
     entry(
@@ -136,15 +139,15 @@ HONEST = [
         FULL,
         "Latin-1",
     ),
-    entry("parcial-tres", 5, *answers("q1", "q2", "q3")),
+    entry("parcial-tres", 3, *answers("q1", "q2", "q3")),
     entry(
         "parcial-so-autoencoder",
-        6,
+        7,
         *answers(*others("q2"), q2="def latent_code(model, x):\n    return model.encode(x).detach()"),
     ),
     entry(
         "parcial-com-gradiente",
-        6,
+        7,
         *answers(
             *others("q2"),
             q2="def latent_code(model, x):\n    c = model.encode(x)\n    return c[0] if isinstance(c, tuple) else c",
@@ -152,7 +155,7 @@ HONEST = [
     ),
     entry(
         "parcial-devolve-numpy",
-        6,
+        7,
         *answers(
             *others("q3"),
             q3="def interpolate(z_a, z_b, n):\n"
@@ -161,7 +164,7 @@ HONEST = [
     ),
     entry(
         "parcial-devolve-lista",
-        6,
+        7,
         *answers(
             *others("q3"),
             q3="def interpolate(z_a, z_b, n):\n    return [z_a + t * (z_b - z_a) for t in torch.linspace(0, 1, n)]",
@@ -180,14 +183,14 @@ HONEST = [
     ),
     entry(
         "parcial-sempre-5",
-        5,
+        6,
         *answers(
             *others("q3", "q4"),
             q3="def interpolate(z_a, z_b, n):\n    return torch.lerp(z_a, z_b, torch.linspace(0, 1, 5)[:, None])",
         ),
     ),
     entry("parcial-nome-errado", 7, *answers(*others("q1"), q1=answers("q1")[1].replace("pick_pair", "pickpair"))),
-    entry("parcial-argumentos", 7, *answers(*others("q5"), q5="def jump_ratio(): return 1.0")),
+    entry("parcial-argumentos", 6, *answers(*others("q5"), q5="def even_times(): return 1.0")),
     entry(
         "parcial-levanta-erro",
         7,
