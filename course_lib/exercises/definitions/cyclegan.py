@@ -238,34 +238,47 @@ class PatchLayers(Question):
     parts, together = ("de passo 2", "de passo 1"), True
 
     def draw(self, seed, source):
-        # Pela semente: há um empate, o espaçamento aperta, ou a pilha gulosa sobra.
+        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, ou há um empate.
         while True:
             field = int(torch.randint(8, 130, (), generator=source))
             spacing = int(torch.randint(2, 12, (), generator=source))
-            changes = {"key": _widest}, {"apart": lambda down: 2 * down}, {"key": _greedy}
-            if _stack(field, spacing, **changes[seed % 3]) != _stack(field, spacing):
+            right, wrong = _stack(field, spacing), self.wrong_stacks(field, spacing)
+            different = [pair for pair in wrong.values() if pair != right]
+            # Num empate os enganos coincidem; fora dele, cada um dá a sua pilha.
+            clear = seed % 3 == 2 or len(set(different)) == len(different)
+            if clear and wrong[("produto", "gulosa", "empate")[seed % 3]] != right:
                 return {"field": field, "spacing": spacing}
+
+    def wrong_stacks(self, field, spacing):
+        """A pilha que cada engano dá."""
+        return {
+            "empate": _stack(field, spacing, key=_widest),
+            "ordem": _stack(field, spacing)[::-1],
+            "gulosa": _stack(field, spacing, key=_greedy),
+            "produto": _stack(field, spacing, apart=lambda down: 2 * down),
+            "espaço": _stack(field, 512),
+            "avesso": _stack(field, spacing, seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat),
+        }
 
     def answer(self, field, spacing):
         return _stack(field, spacing)
 
-    def mistakes(self, right, field, spacing):
-        def but(**changes):
-            return torch.tensor(_stack(changes.pop("field", field), changes.pop("spacing", spacing), **changes))
-
-        yield right.flip(0), "a ordem está trocada: primeiro as de passo 2, depois as de passo 1."
-        yield but(key=_widest), "entre duas pilhas do mesmo tamanho, fica a que vê menos, mais perto do que se pediu."
-        hint = "encher de passos 2 nem sempre é o mais curto: quer-se o menor **total** de camadas."
-        yield but(key=_greedy), hint
-        hint = "primeiro o menor número de camadas; o campo só desempata."
-        yield but(key=lambda down, flat: (_field(down, flat), down + flat)), hint
-        hint = "duas notas vizinhas ficaram longe demais: a distância delas é 2^a, e não pode passar de `spacing`."
-        yield but(spacing=512), hint
-        hint = "a distância entre vizinhas é o **produto** dos passos, 2^a, e não a soma."
-        yield but(apart=lambda down: 2 * down), hint
-        hint = "as de passo 2 vêm primeiro, junto da imagem; o campo se calcula da última para a primeira."
-        yield but(seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat), hint
-        yield but(field=field + 1), "o campo pedido já serve se for atingido: maior **ou igual**."
+    def mistakes(self, field, spacing):
+        hints = {
+            "empate": "entre duas pilhas do mesmo tamanho, fica a que vê menos, mais perto do que se pediu.",
+            "ordem": "a ordem está trocada: primeiro as de passo 2, depois as de passo 1.",
+            "gulosa": "encher de passos 2 nem sempre é o mais curto: quer-se o menor **total** de camadas.",
+            "produto": "a distância entre vizinhas é o **produto** dos passos, 2^a, e não a soma.",
+            "espaço": "duas notas vizinhas ficaram longe demais: a distância, 2^a, não pode passar de `spacing`.",
+            "avesso": "as de passo 2 vêm primeiro, junto da imagem; o campo se calcula da última para a primeira.",
+        }
+        wrong = self.wrong_stacks(field, spacing)
+        for name, hint in hints.items():
+            yield torch.tensor(wrong[name]), hint
+        more = _stack(field + 1, spacing)
+        yield torch.tensor(more), "o campo pedido já serve se for atingido: maior **ou igual**."
+        closest = _stack(field, spacing, key=lambda down, flat: (_field(down, flat), down + flat))
+        yield torch.tensor(closest), "primeiro o menor número de camadas; o campo só desempata."
         yield ..., "os números não conferem: procure, entre todas as pilhas que servem, a de menos camadas."
 
 
