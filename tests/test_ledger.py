@@ -241,21 +241,9 @@ def test_the_command_reports_and_fails(project, monkeypatch, capsys):
     assert "3,69 não tem origem" in capsys.readouterr().out
 
 
-# Os gabaritos ainda sem conta: quando um a ganha, o teste dele passa, e a linha precisa sair daqui.
-PENDING = {
-    "05_stylegan", "06_cyclegan", "07_difusao",
-}  # fmt: skip
-
-
-def course_document(path: Path):
-    """Um documento do curso, com a falta que se sabe dele."""
-    name = path.relative_to(ROOT).as_posix()
-    pending = path.parent.name == "solutions" and path.stem in PENDING
-    marks = [pytest.mark.xfail(strict=True, reason="gabarito ainda sem conta")] if pending else []
-    return pytest.param(path, id=name, marks=marks)
-
-
-@pytest.mark.parametrize("path", [course_document(path) for path in ledger.documents(ROOT)])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.relative_to(ROOT).as_posix()) for path in ledger.documents(ROOT)]
+)
 def test_every_number_of_the_course_has_an_origin(path):
     _, found = ledger.check_document(path, ROOT)
     assert not found, "\n".join(map(str, found))

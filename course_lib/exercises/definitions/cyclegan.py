@@ -1,78 +1,14 @@
-"""Exercício 06_cyclegan: perdas de mínimos quadrados, ciclo e identidade, reservatório, campo de visão e gradientes."""
+"""Exercício 06_cyclegan: os seis termos, os pesos de um passo alheio, retalhos sob medida, o recado e os vereditos."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_lib.exercises.question import Exercise, Question
-
-
-class LsganLosses(Question):
-    """As perdas de mínimos quadrados do discriminador e do gerador."""
-
-    name, function, points = "q1", "lsgan_losses", 1
-    start = "Comece pela do gerador, que é uma linha: a média de (a - 1)² nas falsas."
-    parts = ("discriminador", "gerador")
-
-    def draw(self, seed, source):
-        # Lotes de tamanhos diferentes: a média de cada um não é a média dos dois juntos.
-        real = 0.6 + torch.randn(3 + seed % 2, 4, 4, generator=source)
-        return {"real_logits": real, "fake_logits": 0.3 + torch.randn(6 + seed % 2, 4, 4, generator=source)}
-
-    def answer(self, real_logits, fake_logits, distance=torch.square):
-        on_real, on_fake = distance(real_logits - 1).mean(), distance(fake_logits).mean()
-        return (on_real + on_fake) / 2, distance(fake_logits - 1).mean()
-
-    def mistakes(self, right, but, real_logits, fake_logits):
-        real, fake = real_logits, fake_logits
-        for shape in ((len(real),), (len(fake),), real.shape, fake.shape):
-            yield shape, "Falta a média sobre os retalhos e o lote."
-        squashed = but(real_logits=real.sigmoid(), fake_logits=fake.sigmoid())
-        yield from self.of_disc(right, but, real, fake, squashed[0])
-        yield from self.of_gen(right, but, fake, squashed[1])
-
-    def of_disc(self, right, but, real, fake, squashed):
-        part, (disc, gen), on_real, on_fake = "discriminador", right, (real - 1).square(), fake.square()
-        yield part, 2 * disc, "falta o 1/2, que faz o discriminador andar mais devagar que o gerador."
-        swapped = but(real_logits=1 - real, fake_logits=1 - fake)[0]
-        yield part, swapped, "os alvos estão trocados: 1 nas reais e 0 nas falsas."
-        yield part, but(fake_logits=1 - fake)[0], "nas falsas o alvo dele é 0; quem quer 1 nas falsas é o gerador."
-        yield part, gen, "a ordem está trocada: o discriminador vem primeiro."
-        yield part, on_real.mean() / 2, "falta a parte das falsas."
-        yield part, on_fake.mean() / 2, "falta a parte das reais."
-        yield part, on_real.mean(), "falta a parte das falsas, e o 1/2 da soma."
-        joined = torch.cat([on_real, on_fake]).mean()
-        for wrong in (joined, 2 * joined):
-            yield part, wrong, "cada parte é a média do seu lote; você juntou os dois e tirou uma média só."
-        yield part, (on_real.sum() + on_fake.sum()) / 2, "você somou os retalhos; tire a média."
-        yield part, squashed, "sem sigmoide: em mínimos quadrados o alvo é do próprio número que a rede devolve."
-        yield part, 2 * squashed, "sem sigmoide, e falta o 1/2."
-        hint = "essa é a perda logística, do capítulo 4; aqui se paga o quadrado do erro."
-        yield part, F.softplus(-real).mean() + F.softplus(fake).mean(), hint
-        yield part, (on_real.mean() - on_fake.mean()) / 2, "as duas partes se somam."
-        yield part, but(distance=torch.abs)[0], "pague o quadrado do erro, e não o módulo."
-        yield part, lambda value: value < 0, "a perda saiu negativa, e uma soma de quadrados nunca é."
-        yield part, ..., "o número não confere: metade de (média de (a - 1)² nas reais mais média de a² nas falsas)."
-
-    def of_gen(self, right, but, fake, squashed):
-        part, (disc, gen), for_disc = "gerador", right, fake.square().mean()
-        yield part, gen / 2, "o 1/2 é só da perda do discriminador."
-        for wrong in (for_disc, for_disc / 2):
-            yield part, wrong, "o alvo dele é 1, porque quer passar por real; 0 é o do discriminador."
-        for wrong in (-for_disc, -disc):
-            yield part, wrong, "isso é só o oposto da perda do discriminador; ele paga (a - 1)²."
-        yield part, disc, "você devolveu a perda do discriminador duas vezes."
-        yield part, gen * fake.numel(), "você somou os retalhos; tire a média."
-        yield part, (fake.mean() - 1) ** 2, "eleve ao quadrado o erro de cada retalho, e só depois tire a média."
-        yield part, squashed, "sem sigmoide: o alvo é do próprio número que a rede devolve."
-        yield part, F.softplus(-fake).mean(), "essa é a não saturante, do capítulo 4; aqui se paga o quadrado do erro."
-        yield part, but(distance=torch.abs)[1], "pague o quadrado do erro, e não o módulo."
-        yield part, ..., "o número não confere: a média de (a - 1)² nas falsas."
 
 
 def _conv(source: torch.Generator, size: int, spread: float, **options: Any) -> nn.Conv2d:
@@ -98,246 +34,419 @@ def _l1(*errors: Tensor) -> Tensor:
     return sum(error.abs().mean() for error in errors)
 
 
-class CycleAndIdentity(Question):
-    """A perda de ciclo e a de identidade, cada uma a soma dos dois domínios."""
-
-    name, function, points = "q2", "cycle_and_identity", 2
-    start = "Comece pelo ciclo que sai de X: `gen_yx(gen_xy(x))`, comparado com x."
-    parts = ("ciclo", "identidade")
-    draw = staticmethod(_translation)
-
-    def errors(self, gen_xy, gen_yx, x, y):
-        return (gen_yx(gen_xy(x)) - x, gen_xy(gen_yx(y)) - y), (gen_yx(x) - x, gen_xy(y) - y)
-
-    def answer(self, gen_xy, gen_yx, x, y):
-        cycle, identity = self.errors(gen_xy, gen_yx, x, y)
-        return _l1(*cycle), _l1(*identity)
-
-    def others(self, part, errors):
-        """Os enganos de conta, que são os mesmos nas duas perdas."""
-        joined, squares = torch.cat(errors).abs(), [error.square().mean() for error in errors]
-        yield part, sum(squares), "é a norma 1, o módulo do erro; o quadrado aceita borrões."
-        yield part, sum(map(torch.sqrt, squares)), "é a norma 1, a média dos módulos, sem quadrado nem raiz."
-        yield part, joined.sum(), "você somou os pixels; tire a média por pixel em cada domínio."
-        yield part, _l1(*errors) * joined[0].numel(), "a média é também sobre os pixels; você os somou."
-        yield part, _l1(*errors) / 2, "**some** os dois domínios; você tirou a média deles."
-        yield part, joined.mean(), "a média de cada domínio, e depois a soma; você juntou os dois lotes numa média só."
-        yield part, sum(error.mean() for error in errors), "falta o módulo: erros de sinais opostos se cancelam."
-        yield part, sum(error.mean().abs() for error in errors), "o módulo é de cada pixel, e vem antes da média."
-
-    def mistakes(self, right, but, gen_xy, gen_yx, x, y):
-        cycle, identity = self.errors(gen_xy, gen_yx, x, y)
-        swapped, half_way = self.errors(gen_yx, gen_xy, x, y)
-        for shape in (x.shape, y.shape):
-            yield shape, "Falta a média dos módulos."
-        yield "ciclo", right[1], "a ordem está trocada: o ciclo vem primeiro."
-        yield "ciclo", _l1(cycle[0]), "falta a volta que começa em Y: G(F(y)) deve ser y."
-        yield "ciclo", _l1(cycle[1]), "falta a volta que começa em X: F(G(x)) deve ser x."
-        yield (
-            "ciclo",
-            _l1(*swapped),
-            "a ordem dos tradutores está trocada: quem parte de X passa primeiro por `gen_xy`, e volta por `gen_yx`.",
-        )
-        yield "ciclo", _l1(cycle[0], swapped[1]), "na volta que começa em Y, o primeiro tradutor é `gen_yx`."
-        yield "ciclo", _l1(swapped[0], cycle[1]), "na volta que começa em X, o primeiro tradutor é `gen_xy`."
-        yield "ciclo", _l1(*half_way), "isso compara a imagem com a tradução; compare com a que deu a volta inteira."
-        hint = "compare a volta com a imagem de partida, e não com a tradução."
-        yield "ciclo", but(x=gen_yx(y), y=gen_xy(x))[0], hint
-        yield from self.others("ciclo", cycle)
-        yield "ciclo", ..., "o número não confere: média de |F(G(x)) - x| mais média de |G(F(y)) - y|."
-        hint = "cada tradutor recebe o que **já é** do domínio a que ele leva: G, que leva a Y, recebe y."
-        yield "identidade", _l1(*half_way), hint
-        yield "identidade", _l1(identity[0]), "falta a de G: quem leva a Y não deve mexer em y."
-        yield "identidade", _l1(identity[1]), "falta a de F: quem leva a X não deve mexer em x."
-        yield "identidade", _l1(identity[1], half_way[0]), "F, que leva a X, recebe x; você deu x a G."
-        yield "identidade", _l1(identity[0], half_way[1]), "G, que leva a Y, recebe y; você deu y a F."
-        yield "identidade", right[0], "você devolveu o ciclo duas vezes."
-        yield from self.others("identidade", identity)
-        yield "identidade", ..., "o número não confere: média de |G(y) - y| mais média de |F(x) - x|."
+TERMS = ("adversária de G", "adversária de F", "ciclo de x", "ciclo de y", "identidade de G", "identidade de F")
 
 
-class QueryPool(Question):
-    """Uma consulta ao reservatório de imagens falsas."""
+def _terms(gen_xy, gen_yx, disc_x, disc_y, x, y):
+    fake_y, fake_x = gen_xy(x), gen_yx(y)
+    return (
+        (disc_y(fake_y) - 1).square().mean(),
+        (disc_x(fake_x) - 1).square().mean(),
+        _l1(gen_yx(fake_y) - x),
+        _l1(gen_xy(fake_x) - y),
+        _l1(gen_xy(y) - y),
+        _l1(gen_yx(x) - x),
+    )
 
-    name, function, points = "q3", "query_pool", 2
-    start = "Comece pelo caso em que ainda há lugar: `len(pool) < capacity`."
-    public_seeds = (0, 1, 2, 4)
-    parts = ("mostrada", "reservatorio")
+
+def _networks(seed: int, source: torch.Generator) -> dict[str, Any]:
+    discs = {name: _conv(source, 4, 0.3, stride=2) for name in ("disc_x", "disc_y")}
+    drawn = _translation(seed, source, **discs)
+    return {name: drawn[name] for name in ("gen_xy", "gen_yx", "disc_x", "disc_y", "x", "y")}
+
+
+class SixTerms(Question):
+    """Os seis termos do objetivo dos dois tradutores, sem pesos."""
+
+    name, function, points = "q1", "six_terms", 1
+    start = "Comece pelas duas traduções, `gen_xy(x)` e `gen_yx(y)`: quatro dos seis termos saem delas."
+    parts = TERMS
 
     def draw(self, seed, source):
-        # Pela semente: cheio e trocar; enchendo (com u pequeno, que não conta); cheio e não trocar.
-        kind, capacity = seed % 3, 4 + seed % 2
-        return {
-            "pool": torch.randn(capacity if kind != 1 else seed // 3 % capacity, 1, 5, 6, generator=source),
-            "new": torch.randn(1, 5, 6, generator=source),
-            "capacity": capacity,
-            "u": (0.5 if kind == 2 else 0.0) + 0.49 * torch.rand((), generator=source).item(),
-            # Nem a primeira nem a última guardada, que são as que outras regras escolheriam.
-            "slot": int(torch.randint(1, capacity - 1, (), generator=source)),
-        }
+        return _networks(seed, source)
 
-    def answer(self, pool, new, capacity, u, slot):
-        if len(pool) < capacity:
-            return new, torch.cat([pool, new[None]])
-        if u >= 0.5:
-            return new, pool
-        return pool[slot], torch.cat([pool[:slot], new[None], pool[slot + 1 :]])
+    def answer(self, gen_xy, gen_yx, disc_x, disc_y, x, y):
+        return _terms(gen_xy, gen_yx, disc_x, disc_y, x, y)
 
-    def mistakes(self, but, pool, new, capacity, u, slot):
-        last, grown = new[None], (len(pool) + 1, *new.shape)
-        yield "mostrada", last.shape, "A imagem vem sem o eixo do lote, como `new`."
-        if len(pool) < capacity:
-            yield "mostrada", ..., "enquanto o reservatório enche, mostra-se sempre a nova, seja qual for `u`."
-            yield "reservatorio", pool.shape, "Ele ainda não está cheio: a nova deve ser guardada, no fim."
-            yield "reservatorio", torch.cat([last, pool]), "a nova entra no fim, depois das que já estavam."
-            yield "reservatorio", ..., "enquanto ele enche, são as que já estavam e, no fim, a nova."
-        elif u < 0.5:
-            yield "mostrada", new, "com u < 0,5 e o reservatório cheio, mostra-se a **guardada**, e não a nova."
-            yield "mostrada", pool[0], "sai a que está no lugar `slot`, e não a mais antiga."
-            yield "mostrada", pool[-1], "sai a que está no lugar `slot`, e não a última."
-            yield "mostrada", ..., "com u < 0,5 e o reservatório cheio, é a que estava no lugar `slot`."
-            yield "reservatorio", grown, "Ele já está cheio, e não pode crescer: a nova entra **no lugar** da que saiu."
-            yield "reservatorio", pool, "a nova precisa ocupar o lugar da que foi mostrada; senão ele nunca se renova."
-            moved = torch.cat([pool[:slot], pool[slot + 1 :], last])
-            yield "reservatorio", moved, "a nova entra no lugar `slot`, e as outras não se mexem."
-            yield "reservatorio", torch.cat([pool[1:], last]), "sai a que está no lugar `slot`, e não a mais antiga."
-            yield "reservatorio", ..., "só o lugar `slot` muda, e passa a guardar a nova."
-        else:
-            yield "mostrada", pool[slot], "só se troca quando u < 0,5; com u maior, mostra-se a nova."
-            yield "mostrada", ..., "com u ≥ 0,5 mostra-se a nova."
-            yield "reservatorio", grown, "Ele já está cheio, e não pode crescer: com u ≥ 0,5 a nova não é guardada."
-            yield "reservatorio", but(u=0)[1], "com u ≥ 0,5 nada se troca, nem se guarda."
-            yield "reservatorio", ..., "com u ≥ 0,5 ele fica como estava."
+    def before(self, answer):
+        # Os seis empilhados num tensor ou num array também servem.
+        stacked = isinstance(answer, Tensor | np.ndarray) and answer.shape == (6,)
+        return list(answer) if stacked else answer
 
-
-class ReceptiveField(Question):
-    """O lado do campo de visão de um logit e a distância entre os campos de dois vizinhos."""
-
-    name, function, points = "q4", "receptive_field", 1
-    start = "Comece por r = 1 no logit e percorra `reversed(layers)`."
-    parts = ("lado", "distância")
-
-    def draw(self, seed, source):
-        # A primeira e a última diferem: numa pilha igual de trás para a frente a ordem não importaria.
-        first, last = (4, 2), (3, 1)
-        middle = [
-            (int(torch.randint(2, 6, (), generator=source)), int(torch.randint(2, 4, (), generator=source)))
-            for _ in range(1 + seed % 3)
-        ]
-        return {"layers": [first, *middle, last]}
-
-    def answer(self, layers, before=lambda side, kernel, stride: (side - 1) * stride + kernel):
-        """``before`` é o lado que uma camada dá aos campos da seguinte, da última para a primeira."""
-        side = 1
-        for kernel, stride in reversed(layers):
-            side = before(side, kernel, stride)
-        return side, math.prod(stride for _, stride in layers)
-
-    def mistakes(self, right, but, layers):
-        (side, jump), (kernels, strides) = right, zip(*layers, strict=True)
-        yield "lado", jump, "a ordem está trocada: o lado vem primeiro, e depois a distância."
-        hint = "as camadas foram percorridas da imagem para o logit; comece pela **última**, a que dá o logit."
-        yield "lado", but(layers=layers[::-1])[0], hint
-        hint = "faltaram os passos (*strides*): cada passo s afasta em s pixels o que a camada seguinte vê."
-        yield "lado", sum(kernels) - len(kernels) + 1, hint
-        touching = but(before=lambda side, kernel, stride: side * stride + kernel)[0]
-        yield "lado", touching, "r posições têm r - 1 intervalos entre elas: (r - 1)·s + k."
-        yield "lado", math.prod(kernels), "os núcleos se sobrepõem; os lados não se multiplicam."
-        yield "lado", sum(kernels), "somar os núcleos conta os pixels repetidos e esquece os passos."
-        yield "lado", side - 1, "falta um: o intervalo entre o primeiro pixel e o último tem um a menos que os pixels."
-        yield "lado", side**2, "queremos o lado do quadrado, e não a área."
-        yield "lado", ..., "o número não confere. Da última camada para a primeira, r vira (r - 1)·s + k."
-        yield "distância", sum(strides), "os passos se multiplicam, e não se somam."
-        yield "distância", strides[0], "esse é o passo da primeira camada; cada uma das outras multiplica."
-        yield "distância", strides[-1], "esse é o passo da última camada; cada uma das outras multiplica."
-        yield "distância", max(strides), "os passos de todas as camadas se multiplicam."
-        yield "distância", side, "você devolveu o lado outra vez."
-        hint = "isso é quanto dois campos vizinhos têm em comum; quer-se a distância entre eles."
-        yield "distância", side - jump, hint
-        yield "distância", ..., "o número não confere: ande um logit, e veja quantos pixels o campo anda."
-
-
-class GenGradients(Question):
-    """O gradiente, nos dois geradores, do objetivo que eles partilham."""
-
-    name, function, points = "q5", "gen_gradients", 2
-    start = "Comece pelas duas traduções, `gen_xy(x)` e `gen_yx(y)`: quase tudo se calcula a partir delas."
-    parts, together = ("gradiente de gen_xy", "gradiente de gen_yx"), True
-
-    def draw(self, seed, source):
-        discs = {name: _conv(source, 4, 0.3, stride=2) for name in ("disc_x", "disc_y")}
-        weights = {"cycle_weight": (10.0, 4.0, 7.0)[seed % 3], "identity_weight": (5.0, 3.0, 2.0)[seed % 3]}
-        return _translation(seed, source, **discs) | weights
-
-    def answer(
-        self, gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight,
-        factors=(1,) * 6, target=1, cut=False, half_way=False,
-    ):  # fmt: skip
-        """``factors``, quantas vezes entra cada termo: adversários (x, y), ciclos (x, y) e identidades (x, y)."""
+    def mistakes(self, right, gen_xy, gen_yx, disc_x, disc_y, x, y):
         fake_y, fake_x = gen_xy(x), gen_yx(y)
-        middle_y, middle_x = (fake_y.detach(), fake_x.detach()) if cut else (fake_y, fake_x)
-        same_x, same_y = (fake_y, fake_x) if half_way else (gen_yx(x), gen_xy(y))
-        terms = (
-            (disc_y(fake_y) - target).square().mean(),
-            (disc_x(fake_x) - target).square().mean(),
-            cycle_weight * _l1(gen_yx(middle_y) - x),
-            cycle_weight * _l1(gen_xy(middle_x) - y),
-            identity_weight * _l1(same_x - x),
-            identity_weight * _l1(same_y - y),
+        for part, fake, disc, other in zip(
+            TERMS[:2], (fake_y, fake_x), (disc_y, disc_x), (disc_x, disc_y), strict=True
+        ):
+            notes = disc(fake)
+            yield part, notes.shape, "Falta a média sobre os retalhos e o lote."
+            yield (
+                part,
+                notes.square().mean(),
+                "o alvo do gerador é 1, porque quer passar por real; 0 é o do discriminador.",
+            )
+            yield part, (notes - 1).square().mean() / 2, "o 1/2 é só da perda do discriminador."
+            yield part, (notes - 1).abs().mean(), "pague o quadrado do erro da nota, e não o módulo."
+            yield (
+                part,
+                (notes.sigmoid() - 1).square().mean(),
+                "sem sigmoide: o alvo é do próprio número que a rede devolve.",
+            )
+            yield (
+                part,
+                (other(fake) - 1).square().mean(),
+                "quem julga uma tradução é o discriminador do domínio de chegada.",
+            )
+        for part, wrong in zip(TERMS[:2], right[1::-1], strict=True):
+            yield part, wrong, "os dois tradutores estão trocados: G é `gen_xy`, e quem o julga é `disc_y`."
+        errors = {
+            "ciclo de x": (gen_yx(fake_y) - x, gen_xy(gen_yx(x)) - x, fake_y - x),
+            "ciclo de y": (gen_xy(fake_x) - y, gen_yx(gen_xy(y)) - y, fake_x - y),
+            "identidade de G": (gen_xy(y) - y, gen_yx(y) - y, fake_y - x),
+            "identidade de F": (gen_yx(x) - x, gen_xy(x) - x, fake_x - y),
+        }
+        swapped = dict(zip(errors, (right[3], right[2], right[5], right[4]), strict=True))
+        for part, (error, reverse, same) in errors.items():
+            yield part, error.shape, "Falta a média dos módulos, sobre os pixels e o lote."
+            yield part, error.square().mean(), "é a norma 1, o módulo do erro; o quadrado aceita borrões."
+            yield part, error.abs().sum(), "você somou os pixels; tire a média."
+            yield part, error.mean().abs(), "o módulo é de cada pixel, e vem antes da média."
+            yield part, error.mean(), "falta o módulo: erros de sinais opostos se cancelam."
+            if part.startswith("ciclo"):
+                yield (
+                    part,
+                    _l1(reverse),
+                    "a ordem dos tradutores está trocada: a ida é de quem sai do domínio da imagem.",
+                )
+                hint = "isso compara a imagem com a tradução; compare com a que deu a volta inteira."
+                yield part, _l1(same), hint
+                hint = "os dois ciclos estão trocados: o primeiro parte de x, e o segundo, de y."
+            else:
+                hint = (
+                    "na identidade cada tradutor recebe o que **já é** do domínio a que leva: G recebe y, F recebe x."
+                )
+                for wrong in (_l1(reverse), _l1(same)):
+                    yield part, wrong, hint
+                hint = "as duas identidades estão trocadas: a de G é com y, e a de F, com x."
+            yield part, swapped[part], hint
+        for part in TERMS:
+            yield part, ..., "o número não confere; confira quem entra em quem na tabela do enunciado."
+
+
+class TermWeights(Question):
+    """Com que peso cada um dos seis termos entrou num gradiente que se mediu."""
+
+    name, function, points = "q2", "term_weights", 2
+    start = "Comece pelo gradiente de um só dos seis termos nos dois pesos, emendado num vetor de 18 números."
+
+    def draw(self, seed, source):
+        networks = _networks(seed, source)
+        gens = networks["gen_xy"], networks["gen_yx"]
+        cycle, identity = (10.0, 4.0, 7.0)[seed % 3], (5.0, 3.0, 2.0)[seed % 3]
+        weights = torch.tensor([1.0, 1.0, cycle, cycle, identity, identity])
+        # O programa alheio esqueceu um termo, pôs outro pela metade, dobrou um e trocou o sinal de outro.
+        factors = torch.tensor([0.0, 0.5, 2.0, -1.0, 1.0, 1.0])[torch.randperm(6, generator=source)]
+        exact = {name: item.double() for name, item in networks.items()}
+        loss = sum(w * term for w, term in zip((weights * factors).tolist(), _terms(**exact), strict=True))
+        grads = torch.autograd.grad(loss, [gen.weight for gen in gens])
+        for network in networks.values():
+            network.float()  # `double` muda a própria rede
+        return networks | {"grad_xy": grads[0].float(), "grad_yx": grads[1].float()}
+
+    def slopes(self, gen_xy, gen_yx, disc_x, disc_y, x, y):
+        """O gradiente de cada termo nos dois pesos, uma coluna por termo: (18, 6)."""
+        columns = []
+        for term in _terms(gen_xy, gen_yx, disc_x, disc_y, x, y):
+            grads = torch.autograd.grad(term, (gen_xy.weight, gen_yx.weight), retain_graph=True, allow_unused=True)
+            columns.append(torch.cat([torch.zeros(9) if grad is None else grad.flatten() for grad in grads]))
+        return torch.stack(columns, dim=1)
+
+    def answer(self, gen_xy, gen_yx, disc_x, disc_y, x, y, grad_xy, grad_yx):
+        measured = torch.cat([grad_xy.flatten(), grad_yx.flatten()])
+        slopes = self.slopes(gen_xy, gen_yx, disc_x, disc_y, x, y)
+        return torch.linalg.lstsq(slopes, measured[:, None]).solution[:, 0].numpy()
+
+    def accepts(self, value, expected):
+        # Um mínimo quadrado em float32 perde algarismos; os pesos são múltiplos de meio.
+        return value.shape == expected.shape and bool((np.abs(value - expected) < 0.02 * (1 + np.abs(expected))).all())
+
+    def mistakes(self, right, gen_xy, gen_yx, disc_x, disc_y, x, y, grad_xy, grad_yx):
+        measured = torch.cat([grad_xy.flatten(), grad_yx.flatten()])
+        slopes = self.slopes(gen_xy, gen_yx, disc_x, disc_y, x, y)
+        yield (18, 6), "Esses são os gradientes dos termos; queremos o peso de cada um, seis números."
+        yield (6, 1), "Tire o eixo a mais no fim: são seis números, (6,)."
+        yield (), "São seis pesos, um por termo."
+        hint = (
+            "você comparou o gradiente com o de cada termo, um de cada vez. Os seis não são perpendiculares: precisam "
+            "ser ajustados **juntos**, num mínimo quadrado só."
         )
-        loss = sum(factor * term for factor, term in zip(factors, terms, strict=True))
-        return torch.autograd.grad(loss, (gen_xy.weight, gen_yx.weight))
-
-    def mistakes(self, right, but, disc_x, disc_y, cycle_weight, identity_weight):
-        def slope(*factors: float, **changes: Any) -> Tensor:
-            return torch.cat([part.flatten() for part in but(factors=factors or (1,) * 6, **changes)])
-
-        yield None, "é None, nenhum gradiente chegou a esse peso."
-        yield slope(cycle_weight=0), "falta o ciclo."
-        yield slope(identity_weight=0), "falta a identidade."
-        hint = "falta a parte adversária: os geradores também querem enganar os discriminadores."
-        yield slope(0, 0, 1, 1, 1, 1), hint
-        hint = "faltam os pesos: `cycle_weight` no ciclo e `identity_weight` na identidade."
-        yield slope(cycle_weight=1, identity_weight=1), hint
-        yield slope(identity_weight=1), "falta o peso da identidade, `identity_weight`."
-        yield slope(cycle_weight=1), "falta o peso do ciclo, `cycle_weight`."
-        yield slope(cycle_weight=identity_weight, identity_weight=cycle_weight), "os dois pesos estão trocados."
-        yield slope(identity_weight=cycle_weight), "a identidade tem o seu próprio peso, `identity_weight`."
-        hint = "a identidade tem só o seu próprio peso, `identity_weight`, sem o do ciclo."
-        yield slope(identity_weight=cycle_weight * identity_weight), hint
-        hint = "os discriminadores estão trocados: `disc_y` julga o que parece de Y, que é o que sai de `gen_xy`."
-        yield slope(disc_x=disc_y, disc_y=disc_x), hint
-        yield slope(target=0), "o alvo dos geradores é 1, passar por real; 0 é o do discriminador."
-        yield slope(0.5, 0.5, 1, 1, 1, 1), "o 1/2 é só da perda do discriminador."
+        yield slopes.T @ measured / slopes.square().sum(0), hint
+        yield slopes.T @ measured, hint
+        yield slopes.T @ measured / slopes.norm(dim=0) / measured.norm(), hint
+        yield measured.norm() / slopes.norm(dim=0), hint
+        for half, name in ((slice(9), "gen_xy"), (slice(9, 18), "gen_yx")):
+            found = torch.linalg.lstsq(slopes[half], measured[half][:, None], driver="gelsd").solution[:, 0]
+            hint = (
+                f"você só usou o gradiente de `{name}`, e a identidade e a parte adversária do outro não chegam a ele."
+            )
+            yield found, hint
         yield (
-            slope(cut=True),
-            "um `detach` cortou o ciclo no meio: os dois tradutores respondem por ele, e o gradiente precisa "
-            "atravessar o segundo para chegar ao primeiro.",
+            right[[1, 0, 3, 2, 5, 4]],
+            "os pares estão trocados: em cada um, o primeiro é o de G (ou o que parte de x).",
         )
-        hint = "na identidade cada tradutor recebe o que já é do domínio a que leva: `gen_xy` recebe y."
-        yield slope(half_way=True), hint
-        yield -right, "o sinal está trocado: é o gradiente do que se minimiza."
-        yield right.view(2, 9).flip(0), "a ordem é (gen_xy, gen_yx)."
-        yield from self.some_terms(slope)
+        yield right[[2, 3, 4, 5, 0, 1]], "a ordem é a da questão 1: adversárias, ciclos, identidades."
+        yield right[[2, 3, 0, 1, 4, 5]], "a ordem é a da questão 1: adversárias, ciclos, identidades."
+        yield np.abs(right), "um peso pode ser negativo: é assim que se acha um sinal trocado."
+        yield -right, "o sinal está trocado: o gradiente é a soma dos pesos vezes os gradientes dos termos."
         yield (
             ...,
-            "os números não conferem. Some os seis termos, dois adversários, dois ciclos e duas identidades, com os "
-            "pesos, e derive a soma nos dois geradores.",
+            "os números não conferem. Ponha os seis gradientes lado a lado, (18, 6), e ache os pesos cuja combinação "
+            "dá o gradiente medido.",
         )
 
-    def some_terms(self, slope):
-        """Os enganos de quem deriva só alguns dos termos."""
+
+def _field(n_down: int, n_flat: int) -> int:
+    """O lado que uma nota vê: ``n_down`` camadas (4, 2) e depois ``n_flat`` camadas (4, 1)."""
+    return 3 * 2**n_down * (n_flat + 1) - 2
+
+
+def _stack(field, spacing, *, key=None, seen=_field, apart=lambda down: 2**down) -> tuple[int, int]:
+    """Entre as pilhas que servem, a de menos camadas e, entre essas, a que vê menos (ou a de menor ``key``)."""
+    fits = [
+        (down, flat)
+        for down in range(8)
+        for flat in range(1, 50)
+        if seen(down, flat) >= field and apart(down) <= spacing
+    ]
+    key = key or (lambda down, flat: (down + flat, _field(down, flat)))
+    return min(fits, key=lambda pair: key(*pair))
+
+
+def _widest(down: int, flat: int) -> tuple[int, int]:
+    return down + flat, -_field(down, flat)
+
+
+def _greedy(down: int, flat: int) -> tuple[int, int]:
+    return -down, flat
+
+
+class PatchLayers(Question):
+    """A menor pilha de convoluções de um discriminador de retalhos que vê um campo pedido."""
+
+    name, function, points = "q3", "patch_layers", 1
+    start = "Comece por uma função que dê o campo de uma pilha com a camadas de passo 2 e b de passo 1."
+    parts, together = ("de passo 2", "de passo 1"), True
+
+    def draw(self, seed, source):
+        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, ou há um empate.
+        while True:
+            field = int(torch.randint(8, 130, (), generator=source))
+            spacing = int(torch.randint(2, 12, (), generator=source))
+            right, wrong = _stack(field, spacing), self.wrong_stacks(field, spacing)
+            different = [pair for pair in wrong.values() if pair != right]
+            # Num empate os enganos coincidem; fora dele, cada um dá a sua pilha.
+            clear = seed % 3 == 2 or len(set(different)) == len(different)
+            if clear and wrong[("produto", "gulosa", "empate")[seed % 3]] != right:
+                return {"field": field, "spacing": spacing}
+
+    def wrong_stacks(self, field, spacing):
+        """A pilha que cada engano dá."""
+        return {
+            "empate": _stack(field, spacing, key=_widest),
+            "ordem": _stack(field, spacing)[::-1],
+            "gulosa": _stack(field, spacing, key=_greedy),
+            "produto": _stack(field, spacing, apart=lambda down: 2 * down),
+            "espaço": _stack(field, 512),
+            "avesso": _stack(field, spacing, seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat),
+        }
+
+    def answer(self, field, spacing):
+        return _stack(field, spacing)
+
+    def mistakes(self, field, spacing):
+        hints = {
+            "empate": "entre duas pilhas do mesmo tamanho, fica a que vê menos, mais perto do que se pediu.",
+            "ordem": "a ordem está trocada: primeiro as de passo 2, depois as de passo 1.",
+            "gulosa": "encher de passos 2 nem sempre é o mais curto: quer-se o menor **total** de camadas.",
+            "produto": "a distância entre vizinhas é o **produto** dos passos, 2^a, e não a soma.",
+            "espaço": "duas notas vizinhas ficaram longe demais: a distância, 2^a, não pode passar de `spacing`.",
+            "avesso": "as de passo 2 vêm primeiro, junto da imagem; o campo se calcula da última para a primeira.",
+        }
+        wrong = self.wrong_stacks(field, spacing)
+        for name, hint in hints.items():
+            yield torch.tensor(wrong[name]), hint
+        more = _stack(field + 1, spacing)
+        yield torch.tensor(more), "o campo pedido já serve se for atingido: maior **ou igual**."
+        closest = _stack(field, spacing, key=lambda down, flat: (_field(down, flat), down + flat))
+        yield torch.tensor(closest), "primeiro o menor número de camadas; o campo só desempata."
+        yield ..., "os números não conferem: procure, entre todas as pilhas que servem, a de menos camadas."
+
+
+def _rms(error: Tensor) -> Tensor:
+    """A raiz da média dos quadrados de cada imagem: (B,)."""
+    return error.flatten(1).square().mean(1).sqrt()
+
+
+class HiddenMessage(Question):
+    """Quanto a volta amplia um ruído na imagem do meio, e em quantos tons ela ainda se pode escrever."""
+
+    name, function, points = "q4", "hidden_message", 2
+    start = "Comece pela diferença entre as duas voltas, `gen_yx(middle + noise) - gen_yx(middle)`."
+    parts = ("ganho", "tons")
+
+    def draw(self, seed, source):
+        conv = _conv(source, 3, 0.3, padding=1)
+        with torch.no_grad():
+            conv.weight[0, 0, 1, 1] += 2.0 + 3 * (seed % 3)
+        middle = 1.6 * torch.rand(5, 1, 8, 8, generator=source) - 0.8
+        noise = 0.01 * (0.3 + torch.rand(5, 1, 1, 1, generator=source)) * torch.randn(5, 1, 8, 8, generator=source)
+        return {
+            "gen_yx": nn.Sequential(conv, nn.Tanh()),
+            "middle": middle,
+            "noise": noise,
+            "tolerance": (0.03, 0.02, 0.045)[seed % 3],
+        }
+
+    def answer(self, gen_yx, middle, noise, tolerance):
+        with torch.no_grad():
+            gain = _rms(gen_yx(middle + noise) - gen_yx(middle)) / _rms(noise)
+        return gain.numpy(), self.tones(gain.numpy(), tolerance)
+
+    def tones(self, gain, tolerance, width=2.0, root=12**0.5, end=np.ceil):
+        return end(1 + width * gain / (root * tolerance))
+
+    def mistakes(self, right, gen_yx, middle, noise, tolerance):
+        with torch.no_grad():
+            change = gen_yx(middle + noise) - gen_yx(middle)
+            through = {
+                "o que importa é quanto a volta **muda** com o ruído: subtraia a volta sem ele.": gen_yx(
+                    middle + noise
+                ),
+                "a volta não é linear: some o ruído à imagem do meio, e compare as duas voltas.": gen_yx(noise),
+                "compare duas voltas, a com ruído e a sem, e não a volta com a imagem do meio.": gen_yx(middle + noise)
+                - middle,
+            }
+        gain, tones = right
+        yield "ganho", (), "É um ganho por imagem: (B,)."
+        yield "ganho", middle.shape, "É um ganho por imagem, a razão de dois tamanhos: (B,)."
+        yield "ganho", gain**2, "o ganho é a razão dos tamanhos, com a raiz; essa é a das variâncias."
+        yield "ganho", 1 / gain, "a razão está ao contrário: o que sai da volta, sobre o que entrou."
+        yield "ganho", _rms(change), "falta dividir pelo tamanho do ruído."
+        small = noise.abs().flatten(1).mean(1)
+        hint = "o tamanho é a raiz da média dos quadrados, e não a média dos módulos."
+        yield "ganho", change.abs().flatten(1).mean(1) / small, hint
+        for hint, wrong in through.items():
+            yield "ganho", _rms(wrong) / _rms(noise), hint
+        whole = (change.square().mean() / noise.square().mean()).sqrt()
+        yield "ganho", whole.expand(len(middle)), "cada imagem tem o seu ganho; você misturou o lote."
         yield (
-            torch.cat([slope(1, 0, 1, 0, 0, 1)[:9], slope(0, 1, 0, 1, 1, 0)[9:]]),
-            "cada gerador foi derivado só da sua parte. O ciclo passa pelos dois tradutores: é um objetivo só, a soma "
-            "de tudo, e cada gerador responde também pelo ciclo que começa no outro domínio.",
+            "ganho",
+            change.flatten(1).std(1) / noise.flatten(1).std(1),
+            "não subtraia a média: é o tamanho, e não o desvio.",
         )
-        yield slope(0, 1, 1, 1, 1, 1), "falta um termo: o que `disc_y` diz das traduções de x."
-        yield slope(1, 0, 1, 1, 1, 1), "falta um termo: o que `disc_x` diz das traduções de y."
-        yield slope(1, 1, 0, 1, 1, 1), "falta um termo: o ciclo que começa em X."
-        yield slope(1, 1, 1, 0, 1, 1), "falta um termo: o ciclo que começa em Y."
-        yield slope(1, 1, 1, 1, 0, 1), "falta um termo: a identidade de `gen_yx`, que recebe x."
-        yield slope(1, 1, 1, 1, 1, 0), "falta um termo: a identidade de `gen_xy`, que recebe y."
+        yield "ganho", tones, "a ordem está trocada: primeiro o ganho."
+        yield "ganho", ..., "os números não conferem: tamanho da mudança na volta, sobre o tamanho do ruído."
+        few = self.tones
+        yield "tons", (), "É um número de tons por imagem: (B,)."
+        yield "tons", gain, "você devolveu o ganho duas vezes."
+        hint = "falta um tom: entre q tons há q − 1 intervalos, e o número se arredonda para **cima**."
+        yield "tons", few(gain, tolerance, end=np.floor), hint
+        yield "tons", few(gain, tolerance, end=np.round), hint
+        yield "tons", few(gain, tolerance, end=lambda value: value), "o número de tons é inteiro: arredonde para cima."
+        yield "tons", few(gain, tolerance, width=1.0), "os pixels vão de −1 a 1: a faixa tem largura 2."
+        hint = "o erro de arredondar a um degrau Δ tem tamanho Δ/√12, e não Δ."
+        yield "tons", few(gain, tolerance, root=1.0), hint
+        hint = "o maior erro de arredondar é Δ/2; o **tamanho** (a raiz da média dos quadrados) é Δ/√12."
+        yield "tons", few(gain, tolerance, root=2.0), hint
+        yield "tons", few(gain, tolerance, root=12.0), "Δ²/12 é a variância; o tamanho é a raiz dela, Δ/√12."
+        yield "tons", few(np.ones_like(gain), tolerance), "a volta amplia o erro: multiplique-o pelo ganho."
+        yield "tons", few(1 / gain, tolerance), "a volta **multiplica** o erro pelo ganho."
+        yield "tons", ..., "os números não conferem: o menor q com ganho · Δ/√12 ≤ tolerância, e Δ = 2/(q − 1)."
 
 
-EXERCISE = Exercise("06_cyclegan", (LsganLosses(), CycleAndIdentity(), QueryPool(), ReceptiveField(), GenGradients()))
+HONEST, LOSES, SHIFTS, HIDES, TRADES = range(5)
+
+
+class Diagnose(Question):
+    """O que há com cada tradutor, pelo que ele traduz, pela volta e pelo par."""
+
+    name, function, points = "q5", "diagnose", 2
+    start = "Comece por uma função do erro, a média dos módulos, e pela volta: é ela que se olha primeiro."
+
+    def draw(self, seed, source):
+        def noisy(images: Tensor) -> Tensor:
+            return images + 0.02 * torch.randn(images.shape, generator=source)
+
+        x = 2 * torch.rand(6, 1, 10, 10, generator=source) - 1
+        pair = 0.2 - 0.7 * x.flip(2)  # um aspecto qualquer
+        stripes = torch.where(torch.arange(10) % 4 < 2, 0.6, -0.3).expand_as(x)
+        blank = stripes + 0.03 * x
+        cases = [
+            (HONEST, pair, x),
+            (LOSES, pair, x.roll(1, 0)),  # a tradução está certa, e a volta traz outra imagem
+            (LOSES, blank, x.mean(0, keepdim=True).expand_as(x)),
+            (SHIFTS, pair.roll(1, 3), x),
+            (SHIFTS, pair.roll(-1, 3), x),
+            (HIDES, blank, x),
+            (TRADES, -pair if seed % 2 else pair.roll(1, 0), x),
+            (TRADES, x, x),  # não traduz nada
+        ]
+        while True:
+            order = torch.randperm(len(cases), generator=source).tolist()
+            codes = [cases[i][0] for i in order]
+            if codes != codes[::-1]:
+                break
+        translated, returned = (torch.stack([noisy(cases[i][k]) for i in order]) for k in (1, 2))
+        return {"x": x, "translated": translated, "returned": returned, "pair": pair}
+
+    def answer(
+        self, x, translated, returned, pair,
+        shifts=(1, -1), flat=lambda y: (y - y.mean(0)).abs().mean(), cycle_first=True, target=None, cycle=True,
+    ):  # fmt: skip
+        target, codes = pair if target is None else target, []
+        for y, back in zip(translated, returned, strict=True):
+            closes = _l1(back - x) < 0.05 if cycle else True
+            right = _l1(y - target) < 0.05
+            if (cycle_first and not closes) or (not cycle_first and not closes and not right):
+                codes.append(LOSES)
+            elif right:
+                codes.append(HONEST)
+            elif any(_l1(y - target.roll(shift, -1)) < 0.05 for shift in shifts):
+                codes.append(SHIFTS)
+            else:
+                codes.append(HIDES if flat(y) < 0.05 else TRADES)
+        return np.array(codes, dtype=float)
+
+    def mistakes(self, right, but, x):
+        yield (), "É um veredito por tradutor: (K,)."
+        yield right[::-1].copy(), "os vereditos estão na ordem inversa dos tradutores."
+        hint = "quem tem a tradução certa e a volta errada também perde: a **volta** se olha primeiro."
+        yield but(cycle_first=False), hint
+        yield but(cycle=False), "faltou olhar a volta: quem não a fecha perde a imagem, seja qual for a tradução."
+        hint = "um deslocamento pode ser para qualquer dos dois lados."
+        yield but(shifts=(1,)), hint
+        yield but(shifts=(-1,)), hint
+        yield (
+            but(shifts=()),
+            "faltou comparar com o par deslocado de um pixel para os lados: o eixo é o das **colunas**, o último.",
+        )
+        hint = "o certo é o par, que o teste guardou; com x, quem nada traduz pareceria perfeito."
+        yield but(target=x), hint
+        hint = (
+            "uma folha riscada varia de pixel a pixel. O que denuncia quem esconde é que a tradução quase não muda de "
+            "uma **imagem** para outra: compare com a média do lote, pixel por pixel."
+        )
+        yield but(flat=lambda y: (y - y.mean()).abs().mean()), hint
+        yield (
+            but(flat=lambda _: 1),
+            "ninguém foi acusado de esconder: há uma tradução quase igual para todo x.",
+        )
+        yield (
+            but(flat=lambda _: 0),
+            "nem toda tradução errada de volta perfeita esconde: ela pode ser outra imagem.",
+        )
+        yield lambda value: not np.isin(value, range(5)).all(), "os códigos vão de 0 a 4, como na tabela."
+        yield ..., "os vereditos não conferem. Siga as perguntas da tabela na ordem em que estão."
+
+
+EXERCISE = Exercise("06_cyclegan", (SixTerms(), TermWeights(), PatchLayers(), HiddenMessage(), Diagnose()))

@@ -1,248 +1,360 @@
-"""Exercício 07_difusao: o plano de ruído, a ida num passo, a estimativa da imagem, a posterior e um salto com guia."""
+"""Exercício 07_difusao: o plano sob medida, que rede é esta, os pesos da perda, o salto, a orientação e o orçamento."""
 
 from __future__ import annotations
 
-from functools import partial
 from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.exercises.answers import tensor_answer, tuple_answer
-from course_lib.exercises.question import Exercise, Question, generator, random_images
+from course_lib.exercises.question import Exercise, Question, random_images
 
 
-class AlphaBars(Question):
-    """O que sobra do sinal até cada passo."""
+class ScheduleFor(Question):
+    """As variâncias de um plano, dado o logaritmo da razão sinal-ruído que ele deve ter em cada instante."""
 
-    name, function, points = "q1", "alpha_bars", 1
-    start = "Comece por quanto do sinal sobra num passo só: 1 - β. E em dois passos?"
-
-    def draw(self, seed, source):
-        # Variâncias grandes e poucos passos: com as pequenas, produto e exponencial da soma quase coincidem.
-        return {"beta": 0.05 + 0.5 * torch.rand(6 + seed % 4, generator=source)}
-
-    def answer(self, beta):
-        return (1 - beta).cumprod(0)
-
-    def mistakes(self, right, beta):
-        yield (), "Queremos o produto acumulado até cada passo, e não só o final."
-        hint = "Há um valor a mais: a resposta começa em ᾱ do primeiro passo, 1 - β₁, e não em ᾱ₀ = 1."
-        yield (len(beta) + 1,), hint
-        yield 1 - beta, "isso é α de cada passo; ᾱ é o produto deles, do primeiro até t."
-        yield beta.cumprod(0), "você multiplicou os β; o que sobra do sinal em cada passo é 1 - β."
-        yield 1 - beta.cumprod(0), "primeiro 1 - β, depois o produto; você fez 1 menos o produto dos β."
-        yield 1 - beta.cumsum(0), "somar os β só vale quando são minúsculos: os encolhimentos se multiplicam."
-        yield (1 - beta).cumsum(0), "os encolhimentos se multiplicam, e não se somam (`torch.cumprod`)."
-        yield (-beta.cumsum(0)).exp(), "isso é a aproximação para β minúsculos; use o produto dos 1 - β."
-        yield right.sqrt(), "isso é √ᾱ, o peso do sinal; queremos ᾱ, sem a raiz."
-        yield 1 - right, "isso é 1 - ᾱ, a variância do ruído acumulado."
-        yield right / (1 - beta), "está deslocado de um passo: o primeiro valor é 1 - β₁."
-        yield right / (1 - right), "isso é a razão sinal-ruído; queremos ᾱ."
-        yield ..., "os números não conferem: ᾱ_t é o produto de 1 - β_i, do primeiro passo até t."
-
-
-def _noise(n: int, source: torch.Generator) -> Tensor:
-    return torch.randn(n, 1, 28, 28, generator=source)
-
-
-class QSample(Question):
-    """A ida de uma vez só, da imagem limpa ao instante de cada uma."""
-
-    name, function, points = "q2", "q_sample", 1
-    start = "Comece por `alpha_bar.view(-1, 1, 1, 1)`, para que cada imagem use o seu instante."
+    name, function, points = "q1", "schedule_for", 1
+    start = "Comece por ᾱ: se SNR = ᾱ/(1 − ᾱ), que ᾱ tem um dado log SNR?"
 
     def draw(self, seed, source):
-        n = 4 + seed % 3
-        alpha_bar = 0.1 + 0.8 * torch.rand(n, generator=source)  # um instante por imagem
-        return {"x_0": random_images(n, source), "alpha_bar": alpha_bar, "eps": _noise(n, source)}
+        steps = 6 + seed % 3
+        falls = 0.3 + torch.rand(steps, generator=source)
+        return {"log_snr": 2.5 + torch.rand((), generator=source) - falls.cumsum(0)}
 
-    def answer(self, x_0, alpha_bar, eps):
+    def answer(self, log_snr):
+        return self.betas(log_snr.sigmoid()).numpy()
+
+    def betas(self, bar: Tensor, before: Tensor | None = None) -> Tensor:
+        before = torch.cat([torch.ones(1), bar[:-1]]) if before is None else before
+        return 1 - bar / before
+
+    def mistakes(self, right, log_snr):
+        bar, snr = log_snr.sigmoid(), log_snr.exp()
+        steps = len(log_snr)
+        yield (steps - 1,), "Falta o β do primeiro passo: antes dele está a imagem limpa, de ᾱ = 1."
+        yield (steps + 1,), "Há um valor a mais: um β por passo, e a imagem limpa não é um passo."
+        yield bar, "isso é ᾱ; queremos os β que o produzem."
+        yield 1 - bar, "isso é 1 − ᾱ, o ruído acumulado até cada instante; β é o que **um** passo soma."
+        yield 1 - np.asarray(right), "isso é 1 − β, o que sobra do sinal em cada passo."
+        yield self.betas(bar).sqrt(), "β é a variância; você devolveu o desvio."
+        yield 1 - (bar / torch.cat([torch.ones(1), bar[:-1]])).sqrt(), "a razão dos ᾱ é 1 − β, sem raiz."
+        yield self.betas(bar, torch.cat([bar[:1], bar[:-1]])), "o primeiro passo também soma ruído: antes dele, ᾱ = 1."
+        yield self.betas((-log_snr).sigmoid()), "o sinal de log SNR está trocado: quando ele cai, ᾱ também cai."
+        yield self.betas((2 * log_snr).sigmoid()), "a SNR já é de variâncias, ᾱ/(1 − ᾱ): não dobre o logaritmo."
+        yield self.betas((log_snr / 2).sigmoid()), "a SNR é de variâncias, ᾱ/(1 − ᾱ), e não de desvios: sem o 1/2."
+        yield self.betas(log_snr.sigmoid().sqrt()), "isso usou √ᾱ, o peso do sinal; os β saem de ᾱ."
+        yield self.betas((log_snr * np.log(10)).sigmoid()), "o logaritmo é natural, e não na base 10."
+        yield self.betas(snr), "isso tomou a SNR por ᾱ: resolva SNR = ᾱ/(1 − ᾱ) em ᾱ."
+        hint = "os números não conferem: ᾱ = SNR/(1 + SNR), e β_t = 1 − ᾱ_t/ᾱ_{t−1}, com ᾱ_0 = 1."
+        yield ..., hint
+
+
+EPS, IMAGE, VELOCITY, SCORE, NONE = range(5)
+
+
+def _targets(x_0: Tensor, eps: Tensor, alpha_bar: Tensor) -> list[Tensor]:
+    """O ruído, a imagem, a velocidade e o escore."""
+    bar = alpha_bar.view(-1, 1, 1, 1)
+    return [eps, x_0, bar.sqrt() * eps - (1 - bar).sqrt() * x_0, -eps / (1 - bar).sqrt()]
+
+
+class WhichOutput(Question):
+    """O que cada rede prevê, pelas saídas dela em imagens conhecidas."""
+
+    name, function, points = "q2", "which_output", 2
+    start = "Comece pelo ruído que foi somado: isole ε em x_t = √ᾱ x₀ + √(1 − ᾱ) ε."
+
+    def draw(self, seed, source):
+        n = 5 + seed % 2
+        alpha_bar = 0.1 + 0.75 * torch.rand(n, generator=source)
+        x_0 = 2 * torch.rand(n, 1, 6, 6, generator=source).round() - 1
+        eps = torch.randn(n, 1, 6, 6, generator=source)
         bar = alpha_bar.view(-1, 1, 1, 1)
-        return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+        x_t = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
+        targets = _targets(x_0, eps, alpha_bar)
+        kinds = [*targets, -targets[VELOCITY], -targets[SCORE], targets[(EPS, VELOCITY)[seed % 2]]]
+        truth = [EPS, IMAGE, VELOCITY, SCORE, NONE, NONE, (EPS, VELOCITY)[seed % 2]]
+        while True:
+            order = torch.randperm(len(kinds), generator=source).tolist()
+            if [truth[i] for i in order] != [truth[i] for i in order[::-1]]:
+                break
+        outputs = torch.stack([kinds[i] + 0.15 * torch.randn(x_0.shape, generator=source) for i in order])
+        return {"x_t": x_t, "x_0": x_0, "alpha_bar": alpha_bar, "outputs": outputs}
 
-    def mistakes(self, but, x_0, alpha_bar, eps):
-        n, bar = len(x_0), alpha_bar.view(-1, 1, 1, 1)
+    def answer(self, x_t, x_0, alpha_bar, outputs, targets=None, limit=0.2):
+        bar = alpha_bar.view(-1, 1, 1, 1)
+        if targets is None:
+            targets = _targets(x_0, (x_t - bar.sqrt() * x_0) / (1 - bar).sqrt(), alpha_bar)
+        errors = torch.stack([(outputs - one).square().flatten(1).mean(1) for one in targets], dim=1)  # (K, 4)
+        least, found = errors.min(1)
+        return torch.where(least < limit, found, NONE).double().numpy()
+
+    def mistakes(self, right, but, x_t, x_0, alpha_bar, outputs):
+        bar = alpha_bar.view(-1, 1, 1, 1)
         signal, noise = bar.sqrt(), (1 - bar).sqrt()
-        yield (n, n, 28, 28), "Cada imagem com o *seu* instante: leve `alpha_bar` à forma (B, 1, 1, 1)."
-        hint = "faltaram as raízes: ᾱ e 1 - ᾱ são variâncias, e o que multiplica é o desvio."
-        yield bar * x_0 + (1 - bar) * eps, hint
-        yield bar * x_0 + noise * eps, "o peso do sinal é √ᾱ, e não ᾱ."
-        hint = "o peso do ruído é √(1 - ᾱ): 1 - ᾱ é a variância dele, e não o desvio."
-        yield signal * x_0 + (1 - bar) * eps, hint
-        hint = "a raiz fica por fora: o peso do ruído é √(1 - ᾱ), e não 1 - √ᾱ."
-        yield signal * x_0 + (1 - signal) * eps, hint
-        yield but(alpha_bar=1 - alpha_bar), "os pesos estão trocados: com ᾱ perto de 1, quase tudo é imagem."
-        yield signal * x_0 + eps, "o ruído também tem peso, √(1 - ᾱ): assim a variância total fica em 1."
-        yield x_0 + noise * eps, "a imagem também encolhe, por √ᾱ: assim a variância total fica em 1."
-        yield signal * x_0, "faltou somar o ruído."
-        yield signal * eps - noise * x_0, "isso é a velocidade v; queremos x_t."
-        yield ..., "os números não conferem: √ᾱ vezes x₀ mais √(1 - ᾱ) vezes ε."
+        eps = (x_t - signal * x_0) / noise
+        targets = _targets(x_0, eps, alpha_bar)
+        yield (), "É um veredito por rede: (K,)."
+        yield (len(outputs), len(x_t)), "Um veredito por rede, e não por imagem: o erro é a média no lote todo."
+        yield right[::-1].copy(), "os vereditos estão na ordem inversa das redes."
+        hint = "nem toda rede presta: quando nem o alvo mais próximo tem erro menor que 0,2, o veredito é 4."
+        yield but(limit=inf), hint
+        opposite = [eps, x_0, -targets[VELOCITY], targets[SCORE]]
+        yield but(targets=opposite), "o sinal da velocidade está trocado: v = √ᾱ ε − √(1 − ᾱ) x₀."
+        up = [eps, x_0, targets[VELOCITY], -targets[SCORE]]
+        yield but(targets=up), "o escore aponta **contra** o ruído: é −ε/√(1 − ᾱ)."
+        for score in (-eps, eps):
+            hint = "o escore é o ruído dividido por √(1 − ᾱ), com o sinal trocado: a divisão também conta."
+            yield but(targets=[*targets[:3], score]), hint
+        yield but(targets=[*targets[:3], -eps / (1 - bar)]), "no escore divide-se por √(1 − ᾱ), com a raiz."
+        plain = (x_t - bar * x_0) / (1 - bar)
+        hint = "faltaram as raízes: os pesos em x_t são √ᾱ e √(1 − ᾱ)."
+        for velocity in (bar * plain - (1 - bar) * x_0, signal * plain - noise * x_0):
+            yield but(targets=[plain, x_0, velocity, -plain / noise]), hint
+        yield but(targets=[eps, x_0, bar * eps - (1 - bar) * x_0, targets[SCORE]]), hint
+        mean = alpha_bar.mean().expand(len(x_t))
+        hint = "cada imagem está no **seu** instante: leve `alpha_bar` à forma (B, 1, 1, 1)."
+        yield but(targets=_targets(x_0, (x_t - mean[0].sqrt() * x_0) / (1 - mean[0]).sqrt(), mean)), hint
+        hint = "subtrair x₀ de x_t não dá o ruído: a imagem foi encolhida por √ᾱ, e o ruído, por √(1 − ᾱ)."
+        yield but(targets=_targets(x_0, x_t - x_0, alpha_bar)), hint
+        swapped = np.array([1, 0, 2, 3, 4])[np.clip(right, 0, 4).astype(int)]
+        yield swapped, "os códigos estão trocados: 0 é o ruído e 1 é a imagem."
+        yield lambda value: not np.isin(value, range(5)).all(), "os códigos vão de 0 a 4."
+        yield (
+            ...,
+            "os vereditos não conferem. De cada rede, calcule o erro quadrático médio com os quatro alvos e fique com "
+            "o menor, se for menor que 0,2.",
+        )
+
+
+KINDS = ("imagem", "ruído", "velocidade", "escore")
+
+
+def _factors(bar: Tensor) -> dict[str, Tensor]:
+    """Quantas vezes o erro quadrático de cada alvo é o da imagem."""
+    snr = bar / (1 - bar)
+    return {"imagem": torch.ones_like(bar), "ruído": snr, "velocidade": 1 + snr, "escore": snr / (1 - bar)}
+
+
+class LossWeight(Question):
+    """O peso que transforma a perda de um alvo na de outro."""
+
+    name, function, points = "q3", "loss_weight", 1
+    start = "Comece pelo erro de cada alvo, com x_t fixo: o do ruído é −√ᾱ/√(1 − ᾱ) vezes o da imagem."
+    public_seeds = (0, 1, 2, 3)
+
+    def draw(self, seed, source):
+        have, want = (
+            ("velocidade", "ruído"),
+            ("escore", "imagem"),
+            ("imagem", "velocidade"),
+            ("ruído", "escore"),
+            ("velocidade", "escore"),
+            ("ruído", "velocidade"),
+        )[seed % 6]
+        low, high = (0.05, 0.4) if seed % 2 else (0.55, 0.95)
+        return {"alpha_bar": low + (high - low) * torch.rand(7, generator=source), "have": have, "want": want}
+
+    def answer(self, alpha_bar, have, want, factors=_factors):
+        found = factors(alpha_bar)
+        return (found[want] / found[have]).numpy()
+
+    def mistakes(self, right, but, alpha_bar):
+        yield (), "O peso muda com o instante: um por ᾱ, (T,)."
+        yield 1 / right, "a razão está ao contrário: é o que multiplica a perda que se **tem** para dar a que se quer."
+        yield np.sqrt(right), "são erros ao quadrado: o peso também é, sem a raiz."
+        yield right**2, "o peso é a razão dos quadrados dos fatores; você elevou ao quadrado duas vezes."
+        noise, bar = 1 - alpha_bar, alpha_bar
+        changes = {
+            "o erro do ruído: de x_t fixo sai que √(1 − ᾱ) Δε = −√ᾱ Δx₀; o quadrado é a SNR.": {"ruído": noise / bar},
+            "o erro da velocidade: Δv = √ᾱ Δε − √(1 − ᾱ) Δx₀, e os dois **somam**: 1/(1 − ᾱ).": {"velocidade": noise},
+            "Δv tem as duas parcelas com o mesmo sinal, e o quadrado é o da soma: não some os quadrados.": {
+                "velocidade": bar**2 / noise + noise
+            },
+            "o escore é −ε/√(1 − ᾱ): o quadrado do erro é o do ruído sobre 1 − ᾱ.": {"escore": bar / noise},
+            "o escore divide por √(1 − ᾱ), uma vez: no quadrado, por 1 − ᾱ.": {"escore": bar / noise**3},
+        }
+        for hint, change in changes.items():
+            yield but(factors=lambda bar, change=change: _factors(bar) | change), hint
+        yield np.ones_like(right), "as perdas não são iguais: o mesmo erro na imagem vale outro tanto em cada alvo."
+        yield (
+            ...,
+            "os números não conferem. Com x_t fixo, escreva o erro de cada alvo como um número vezes o da imagem, "
+            "eleve ao quadrado e divida.",
+        )
 
 
 def _bar(low: float, high: float, source: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand((), generator=source)
 
 
-def _predict(x_t: Tensor, eps_hat: Tensor, bar: Tensor, limit: float = 1) -> tuple[Tensor, Tensor]:
-    """A estimativa da imagem, cortada, e o ruído que com ela explica x_t."""
-    x_0 = ((x_t - (1 - bar).sqrt() * eps_hat) / bar.sqrt()).clamp(-limit, limit)
-    return x_0, (x_t - bar.sqrt() * x_0) / (1 - bar).sqrt()
+class GuidedJump(Question):
+    """Um salto do DDIM com uma rede que prevê a velocidade e a escala de orientação das bibliotecas."""
 
-
-class PredictX0(Question):
-    """A imagem que o ruído previsto deixa estimar, e o ruído de acordo com ela."""
-
-    name, function, points = "q3", "predict_x_0", 2
-    start = "Comece por isolar x₀ na fórmula da questão 2; só depois corte."
-    parts = ("x_0", "eps")
+    name, function, points = "q4", "guided_jump", 1
+    start = "Comece pela velocidade orientada, sem + escala · (com − sem); dela sai x̂₀ = √ᾱ x_t − √(1 − ᾱ) v."
 
     def draw(self, seed, source):
-        n, bar_t = 3 + seed % 2, _bar(0.2, 0.7, source)
-        x_0, eps = random_images(n, source), _noise(n, source)
-        # O ruído previsto erra um pouco: parte das estimativas sai de [-1, 1] e precisa do corte.
-        eps_hat = eps + 0.5 * _noise(n, source)
-        return {"x_t": bar_t.sqrt() * x_0 + (1 - bar_t).sqrt() * eps, "eps_hat": eps_hat, "bar_t": bar_t}
-
-    def answer(self, x_t, eps_hat, bar_t):
-        return _predict(x_t, eps_hat, bar_t)
-
-    def mistakes(self, right, x_t, eps_hat, bar_t):
-        (x_0, eps), (raw, _) = right, _predict(x_t, eps_hat, bar_t, limit=inf)
-        signal, variance = bar_t.sqrt(), 1 - bar_t
-        noise = variance.sqrt()
-        hint = "faltou o corte em [-1, 1]; o que sai da faixa das imagens entra no salto seguinte."
-        yield "x_0", raw, hint
-        yield "x_0", (raw + 1).clamp(0, 2) / 2, "as imagens do curso ficam em [-1, 1], e não em [0, 1]."
-        yield "x_0", raw.clamp(0, 1), "o corte é em [-1, 1], a faixa das imagens do curso."
-        hint = "use o corte (`clamp`), e não a tanh, que mudaria também o que já estava na faixa."
-        yield "x_0", raw.tanh(), hint
-        for limit in (inf, 1):  # sem o corte, e com ele
-            cut = partial(torch.clamp, min=-limit, max=limit)
-            hint = "divida por √ᾱ, o peso do sinal em x_t, e não por ᾱ."
-            yield "x_0", cut((x_t - noise * eps_hat) / bar_t), hint
-            hint = "o peso do ruído em x_t é √(1 - ᾱ), com a raiz."
-            yield "x_0", cut((x_t - variance * eps_hat) / signal), hint
-            hint = "faltaram as raízes: os pesos em x_t são √ᾱ e √(1 - ᾱ)."
-            yield "x_0", cut((x_t - variance * eps_hat) / bar_t), hint
-            yield "x_0", cut(x_t - noise * eps_hat), "faltou dividir por √ᾱ: a imagem foi encolhida na ida."
-            yield "x_0", cut((x_t + noise * eps_hat) / signal), "o ruído se subtrai."
-            hint = "essa fórmula é a de uma rede que prevê a velocidade; aqui ela prevê o ruído."
-            yield "x_0", cut(signal * x_t - noise * eps_hat), hint
-        yield "x_0", ..., "os números não conferem. Isole x₀ em x_t = √ᾱ x₀ + √(1 - ᾱ) ε, e corte em [-1, 1]."
-        hint = "esse é o ruído de antes do corte, e com a estimativa cortada ele já não explica x_t. Recalcule-o."
-        yield "eps", eps_hat, hint
-        yield "eps", -eps, "o sinal está trocado: é o que *falta* a √ᾱ x̂₀ para chegar a x_t."
-        yield "eps", noise * eps, "faltou dividir por √(1 - ᾱ)."
-        yield "eps", eps / noise, "divida por √(1 - ᾱ), com a raiz."
-        yield "eps", (x_t - x_0) / noise, "antes de subtrair, encolha a estimativa por √ᾱ."
-        yield "eps", x_0, "você devolveu a estimativa da imagem outra vez."
-        yield "eps", ..., "os números não conferem. Isole ε em x_t = √ᾱ x̂₀ + √(1 - ᾱ) ε, com x̂₀ já cortada."
-
-
-class Posterior(Question):
-    """A média e a variância de x_s, conhecidas a imagem limpa e x_t."""
-
-    name, function, points = "q4", "posterior", 2
-    start = "Comece por a = ᾱ_t / ᾱ_s, o encolhimento da ida de s a t."
-    parts = ("média", "variância")
-
-    def draw(self, seed, source):
-        n, bar_s = 3 + seed % 2, _bar(0.6, 0.9, source)
-        bar_t = bar_s * _bar(0.3, 0.7, source)
-        if seed % 3 == 2:
-            bar_s = torch.ones(())  # a chegada à imagem limpa
-        return {"x_0": random_images(n, source), "x_t": _noise(n, source), "bar_t": bar_t, "bar_s": bar_s}
-
-    def answer(self, x_0, x_t, bar_t, bar_s):
-        a = bar_t / bar_s
-        mean = (bar_s.sqrt() * (1 - a) * x_0 + a.sqrt() * (1 - bar_s) * x_t) / (1 - bar_t)
-        return mean, (1 - bar_s) * (1 - a) / (1 - bar_t)
-
-    def before(self, answer):
-        mean, variance = tuple_answer(answer, self.parts)
-        if isinstance(variance, Tensor) and variance.numel() == 1:
-            variance = variance.reshape(())  # (1, 1, 1, 1) também serve
-        return mean, variance
-
-    def after(self, answer):
-        if not isinstance(answer[1], Tensor | int | float):
-            tensor_answer(answer[1], ())  # um array do NumPy, que se lê como número, não serve
-
-    def mistakes(self, right, x_0, x_t, bar_t, bar_s):
-        def mean(from_x_0: Tensor, from_x_t: Tensor) -> Tensor:
-            return (from_x_0 * x_0 + from_x_t * x_t) / (1 - bar_t)
-
-        a, ahead, behind = bar_t / bar_s, 1 - bar_t / bar_s, 1 - bar_s
-        yield inf, "com s na imagem limpa, ᾱ_s = 1; nenhuma divisão deve ser por 1 - ᾱ_s."
-        yield "média", mean(bar_s * ahead, a * behind), "faltaram as raízes de ᾱ_s e de a."
-        yield "média", mean(bar_s.sqrt() * ahead, a * behind), "no peso de x_t, a entra com raiz."
-        yield "média", mean(bar_s * ahead, a.sqrt() * behind), "no peso de x₀, ᾱ_s entra com raiz."
-        hint = "os pesos estão trocados: perto do fim da volta quem manda é x₀."
-        yield "média", mean(a.sqrt() * behind, bar_s.sqrt() * ahead), hint
-        hint = "de s a t a ida encolhe por a = ᾱ_t / ᾱ_s, e não por ᾱ_t."
-        yield "média", mean(bar_s.sqrt() * (1 - bar_t), bar_t.sqrt() * behind), hint
-        yield "média", right[0] * (1 - bar_t), "faltou dividir por 1 - ᾱ_t."
-        yield "média", right[0] * (1 - bar_t) / behind, "o denominador é 1 - ᾱ_t, e não 1 - ᾱ_s."
-        yield "média", bar_s.sqrt() * x_0, "essa é a de q(x_s|x₀); a posterior também olha para x_t."
-        yield "média", x_t / a.sqrt(), "isso só desfaz o encolhimento; a posterior também olha para x₀."
-        yield "média", ..., "os números não conferem. Confira os dois pesos no exemplo à mão do enunciado."
-        variance = right[1]
-        yield "variância", x_t.shape, "A variância é a mesma em todos os pixels: um número só."
-        yield "variância", variance.sqrt(), "esse é o desvio; a função pede a variância, sem a raiz."
-        yield "variância", ahead, "essa é a da ida, de s a t; na volta ela é menor, porque x₀ é conhecido."
-        yield "variância", behind, "essa é a de q(x_s|x₀); conhecer também x_t a diminui."
-        yield "variância", 1 - bar_t, "essa é a de q(x_t|x₀)."
-        yield "variância", 1 / variance, "isso é a precisão; a variância é o inverso."
-        yield "variância", behind * ahead, "faltou dividir por 1 - ᾱ_t."
-        yield "variância", ..., "o número não confere: (1 - ᾱ_s)(1 - a)/(1 - ᾱ_t)."
-
-
-class GuidedDdimStep(Question):
-    """Um salto do DDIM com a previsão guiada pelo dígito."""
-
-    name, function, points = "q5", "guided_ddim_step", 2
-    start = "Comece pela previsão guiada, (1 + w)·com − w·sem, e passe-a à sua `predict_x_0`."
-
-    def draw(self, seed):
-        inputs, source = PredictX0().make_inputs(seed), generator(seed + 1_000)
-        with_y = inputs["eps_hat"]
+        n, bar_t = 3 + seed % 2, _bar(0.2, 0.6, source)
+        x_0, eps = random_images(n, source), torch.randn(n, 1, 28, 28, generator=source)
+        v = bar_t.sqrt() * eps - (1 - bar_t).sqrt() * x_0
+        drift = torch.randn(2, n, 1, 28, 28, generator=source)
         return {
-            "x_t": inputs["x_t"],
-            "with_y": with_y,
-            "without_y": with_y + 0.3 * _noise(len(with_y), source),
-            "w": (2.0, 0.5, 1.0)[seed % 3],
-            "bar_t": inputs["bar_t"],
+            "x_t": bar_t.sqrt() * x_0 + (1 - bar_t).sqrt() * eps,
+            "with_y": v + 0.3 * drift[0],
+            "without_y": v + 0.3 * drift[1],
+            "scale": (3.0, 1.5, 2.5)[seed % 3],
+            "bar_t": bar_t,
             "bar_s": _bar(0.75, 0.95, source),
         }
 
-    def answer(self, x_t, with_y, without_y, w, bar_t, bar_s, limit=1):
-        x_0, eps = _predict(x_t, (1 + w) * with_y - w * without_y, bar_t, limit)
+    def answer(self, x_t, with_y, without_y, scale, bar_t, bar_s, limit=1.0, stale=False):
+        v = without_y + scale * (with_y - without_y)
+        raw = bar_t.sqrt() * x_t - (1 - bar_t).sqrt() * v
+        x_0 = raw.clamp(-limit, limit)
+        eps = (x_t - bar_t.sqrt() * (raw if stale else x_0)) / (1 - bar_t).sqrt()
         return bar_s.sqrt() * x_0 + (1 - bar_s).sqrt() * eps
 
-    def mistakes(self, right, but, x_t, with_y, without_y, w, bar_t, bar_s):
-        guided, signal, noise = (1 + w) * with_y - w * without_y, bar_s.sqrt(), (1 - bar_s).sqrt()
-        x_0, eps = _predict(x_t, guided, bar_t)
-        yield but(w=0), "faltou a guia: essa é a resposta de w = 0, só com o dígito."
-        yield but(w=-1), "você usou só a previsão sem o dígito."
-        yield but(w=w - 1), "nesta convenção w = 0 é sem guia: (1 + w)·com − w·sem."
-        hint = "a guia está ao contrário: afaste-se da previsão *sem* o dígito."
-        yield but(w=-1 - w), hint
-        yield but(without_y=-without_y), "os pesos precisam somar 1: (1 + w)·com *menos* w·sem."
-        yield but(w=-w), "a guia está ao contrário: assim ela se aproxima da previsão sem o dígito."
-        hint = "faltou o corte de x̂₀ em [-1, 1]: a guia exagera, e o excesso entra no salto seguinte."
+    def mistakes(self, but, x_t, with_y, without_y, scale, bar_t, bar_s):
+        v = without_y + scale * (with_y - without_y)
+        yield but(scale=scale + 1), "na convenção das bibliotecas a escala **já é** 1 + w: com 1, não há orientação."
+        yield but(scale=1.0), "faltou a orientação: essa é a resposta de escala 1, só com o dígito."
+        yield but(scale=0.0), "você usou só a previsão sem o dígito."
+        yield but(scale=1 - scale), "a orientação está ao contrário: afaste-se da previsão **sem** o dígito."
+        hint = "faltou o corte de x̂₀ em [-1, 1]: a orientação exagera, e o excesso entra no salto seguinte."
         yield but(limit=inf), hint
-        hint = "depois do corte, use o ruído recalculado (o segundo da questão 3), e não o que entrou."
-        yield signal * x_0 + noise * guided, hint
-        yield x_t, "você remontou x_t: para dar o salto, os pesos são os de s, √ᾱ_s e √(1 - ᾱ_s)."
-        yield bar_s * x_0 + noise**2 * eps, "faltaram as raízes nos pesos de s."
-        yield signal * x_0 + noise**2 * eps, "o peso do ruído é √(1 - ᾱ_s), com a raiz."
-        yield signal * x_0, "faltou devolver o ruído, na dose de s: x_s ainda não é a imagem limpa."
+        hint = "o ruído de antes do corte já não explica x_t com a estimativa cortada: recalcule-o de x_t e de x̂₀."
+        yield but(stale=True), hint
+        as_noise = ((x_t - (1 - bar_t).sqrt() * v) / bar_t.sqrt()).clamp(-1, 1)
+        eps = (x_t - bar_t.sqrt() * as_noise) / (1 - bar_t).sqrt()
+        hint = "essa fórmula é a de uma rede que prevê o ruído; esta prevê a velocidade, e nada se divide por √ᾱ."
+        yield bar_s.sqrt() * as_noise + (1 - bar_s).sqrt() * eps, hint
+        hint = "o sinal da velocidade está trocado: x̂₀ = √ᾱ x_t **−** √(1 − ᾱ) v."
+        yield but(with_y=-with_y, without_y=-without_y), hint
+        x_0 = (bar_t.sqrt() * x_t - (1 - bar_t).sqrt() * v).clamp(-1, 1)
+        eps = (x_t - bar_t.sqrt() * x_0) / (1 - bar_t).sqrt()
+        yield x_t, "você remontou x_t: para dar o salto, os pesos são os de s, √ᾱ_s e √(1 − ᾱ_s)."
+        yield bar_s * x_0 + (1 - bar_s) * eps, "faltaram as raízes nos pesos de s."
+        yield bar_s.sqrt() * x_0 + (1 - bar_s) * eps, "o peso do ruído é √(1 − ᾱ_s), com a raiz."
+        yield bar_s.sqrt() * x_0, "faltou devolver o ruído, na dose de s: x_s ainda não é a imagem limpa."
         yield x_0, "essa é x̂₀; o salto vai só até s."
-        hint = "a imagem saiu muito mais espalhada que x_t: confira os sinais da guia e as raízes dos pesos."
-        yield lambda value: value.std() > 3 * right.std(), hint
-        hint = "os números não conferem: guie a previsão, estime (x̂₀, ε̂) pela questão 3 e remonte com os pesos de s."
+        hint = "os números não conferem: oriente a velocidade, estime e corte x̂₀, recalcule o ruído e remonte em s."
         yield ..., hint
 
 
-EXERCISE = Exercise("07_difusao", (AlphaBars(), QSample(), PredictX0(), Posterior(), GuidedDdimStep()))
+class GuidedGaussian(Question):
+    """O que a orientação faz de duas gaussianas: a média e a variância do produto que ela persegue."""
+
+    name, function, points = "q5", "guided_gaussian", 2
+    start = "Comece pelo escore de uma gaussiana, (média − x)/variância, e faça a combinação (1 + w) e −w dos dois."
+    parts = ("média", "variância")
+
+    def draw(self, seed, source):
+        dims = 4 + seed % 3
+        mean, mean_y = 2 * torch.randn(2, dims, generator=source)
+        var = 1 + 2 * torch.rand(dims, generator=source)
+        return {
+            "mean_y": mean_y,
+            "var_y": var * (0.2 + 0.4 * torch.rand(dims, generator=source)),
+            "mean": mean,
+            "var": var,
+            "w": (2.0, 0.5, 3.0)[seed % 3],
+        }
+
+    def answer(self, mean_y, var_y, mean, var, w):
+        inverse = (1 + w) / var_y - w / var
+        return (((1 + w) * mean_y / var_y - w * mean / var) / inverse).numpy(), (1 / inverse).numpy()
+
+    def mistakes(self, right, but, mean_y, var_y, mean, var, w):
+        inverse = (1 + w) / var_y - w / var
+        pull = (1 + w) * mean_y / var_y - w * mean / var
+        for part, other in zip(self.parts, right[::-1], strict=True):
+            yield part, other, "a ordem está trocada: primeiro a média, depois a variância."
+            i = self.parts.index(part)
+            yield part, but(w=w - 1)[i], "aqui w = 0 é sem orientação: os pesos são 1 + w e −w."
+            yield part, but(w=0)[i], "essa é a de p(x|y), sem orientação."
+            yield part, but(mean_y=mean, var_y=var, mean=mean_y, var=var_y)[i], "as duas gaussianas estão trocadas."
+            yield part, but(w=-w)[i], "o sinal de w está trocado: afaste-se de p(x)."
+            hint = "as variâncias entraram como desvios: o escore de uma gaussiana é (média − x)/variância."
+            yield part, but(var_y=var_y**2, var=var**2)[i], hint
+            yield part, but(var_y=var_y.sqrt(), var=var.sqrt())[i], hint
+        hint = "isso só vale se as duas variâncias são iguais: as médias se combinam com pesos 1/variância."
+        yield "média", (1 + w) * mean_y - w * mean, hint
+        yield "média", pull, "falta dividir pelo inverso da variância, que é o coeficiente de −x no escore."
+        yield "média", pull / ((1 + w) / var_y + w / var), "o inverso da variância é (1 + w)/var_y **−** w/var."
+        yield "média", ((1 + w) * mean_y / var_y + w * mean / var) / inverse, "a média de p(x) entra com −w."
+        yield "média", ..., "os números não conferem: a média é onde o escore combinado se anula."
+        yield "variância", inverse, "isso é o inverso da variância."
+        yield "variância", (1 / inverse).sqrt(), "esse é o desvio; a função pede a variância."
+        yield "variância", (1 + w) * var_y - w * var, "quem se combina são os **inversos** das variâncias."
+        yield "variância", var_y / (1 + w), "faltou p(x): o inverso da variância é (1 + w)/var_y − w/var."
+        yield "variância", 1 / ((1 + w) / var_y + w / var), "o inverso da variância de p(x) se **subtrai**."
+        yield (
+            "variância",
+            ...,
+            "os números não conferem: o inverso da variância é o coeficiente de −x no escore combinado.",
+        )
+
+
+def _cost(n: int, heun: bool, guided: int, *, last: int = 1, double: int = 2) -> int:
+    """Avaliações da rede em n saltos, os ``guided`` primeiros com orientação."""
+    each = [2 if heun else 1] * n
+    if heun:
+        each[-1] = last
+    return sum(cost * (double if i < guided else 1) for i, cost in enumerate(each))
+
+
+class MostJumps(Question):
+    """Quantos saltos cabem num orçamento de avaliações da rede."""
+
+    name, function, points = "q6", "most_jumps", 1
+    start = "Comece por uma função que conte as avaliações de n saltos; depois, o maior n que cabe."
+
+    def draw(self, seed, source):
+        heun = seed % 2 == 0
+        while True:
+            budget = int(torch.randint(25, 70, (), generator=source))
+            guided = int(torch.randint(2, 9, (), generator=source))
+            found = [self.answer(budget, heun, guided), *self.wrong(budget, heun, guided).values()]
+            if len(set(found)) == len(found):
+                return {"budget": budget, "heun": heun, "guided": guided}
+
+    def answer(self, budget, heun, guided, cost=_cost):
+        return max(n for n in range(1, budget + 1) if cost(n, heun, guided) <= budget)
+
+    def wrong(self, budget, heun, guided):
+        """O que cada engano dá, pela dica dele."""
+        found = {
+            "os saltos sem orientação continuam a custar o mesmo: só os `guided` primeiros dobram.": self.answer(
+                budget, heun, budget
+            ),
+            "faltou a orientação: nos `guided` primeiros saltos cada avaliação se faz duas vezes.": self.answer(
+                budget, heun, 0
+            ),
+            "esse já passa do orçamento: quer-se o maior número de saltos que **cabe**.": self.answer(
+                budget, heun, guided
+            )
+            + 1,
+        }
+        if heun:
+            hint = "no método de Heun o último salto custa uma avaliação só: na imagem limpa não há rede que avaliar."
+            found[hint] = self.answer(budget, heun, guided, lambda *a: _cost(*a, last=2))
+            hint = "com Heun cada salto avalia a rede duas vezes, no ponto de partida e no de chegada."
+            found[hint] = self.answer(budget, False, guided)
+        return found
+
+    def mistakes(self, budget, heun, guided):
+        for hint, value in self.wrong(budget, heun, guided).items():
+            yield value, hint
+        spent = _cost(self.answer(budget, heun, guided), heun, guided)
+        yield spent, "essas são as avaliações gastas; queremos o número de saltos."
+        yield (
+            ...,
+            "o número não confere. Conte salto por salto: Heun dobra (menos o último), a orientação dobra de novo.",
+        )
+
+
+EXERCISE = Exercise(
+    "07_difusao", (ScheduleFor(), WhichOutput(), LossWeight(), GuidedJump(), GuidedGaussian(), MostJumps())
+)

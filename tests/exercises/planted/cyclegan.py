@@ -4,369 +4,294 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-mse, l1 = F.mse_loss, F.l1_loss
+l1 = F.l1_loss
 
 
-def lsgan_losses(real_logits, fake_logits):
-    one, zero = torch.ones_like(fake_logits), torch.zeros_like(fake_logits)
-    return (mse(real_logits, torch.ones_like(real_logits)) + mse(fake_logits, zero)) / 2, mse(fake_logits, one)
-
-
-def cycle_and_identity(gen_xy, gen_yx, x, y):
-    cycle = l1(gen_yx(gen_xy(x)), x) + l1(gen_xy(gen_yx(y)), y)
-    return cycle, l1(gen_xy(y), y) + l1(gen_yx(x), x)
-
-
-def query_pool(pool, new, capacity, u, slot):
-    if len(pool) < capacity:
-        return new, torch.cat([pool, new[None]])
-    if u >= 0.5:
-        return new, pool
-    renewed = pool.clone()
-    renewed[slot] = new
-    return pool[slot], renewed
-
-
-def receptive_field(layers):
-    side = 1
-    for kernel, stride in layers[::-1]:
-        side = (side - 1) * stride + kernel
-    return side, math.prod(stride for _, stride in layers)
-
-
-def objective(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-    adversarial = lsgan_losses(x, disc_y(gen_xy(x)))[1] + lsgan_losses(y, disc_x(gen_yx(y)))[1]
-    cycle, identity = cycle_and_identity(gen_xy, gen_yx, x, y)
-    return adversarial + cycle_weight * cycle + identity_weight * identity
-
-
-def gradients(gen_xy, gen_yx, loss):
-    return torch.autograd.grad(loss, (gen_xy.weight, gen_yx.weight))
-
-
-def gen_gradients(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-    loss = objective(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight)
-    return gradients(gen_xy, gen_yx, loss)
-
-
-RIGHT = {
-    function.__name__: function
-    for function in (lsgan_losses, cycle_and_identity, query_pool, receptive_field, gen_gradients)
-}
-
-
-def field_from_the_image(layers):
-    """O campo de visão acumulado da imagem para o logit, com a distância já percorrida."""
-    side, jump = 1, 1
-    for kernel, stride in layers:
-        side += (kernel - 1) * jump
-        jump *= stride
-    return torch.tensor(float(side)), torch.tensor(float(jump))
-
-
-def by_backward(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-    """Os gradientes como num laço de treino, sem que os discriminadores entrem na conta."""
-    for network in (gen_xy, gen_yx):
-        network.zero_grad()
-    for network in (disc_x, disc_y):
-        network.requires_grad_(False)
+def six_terms(gen_xy, gen_yx, disc_x, disc_y, x, y):
     fake_y, fake_x = gen_xy(x), gen_yx(y)
-    ((disc_y(fake_y) - 1) ** 2).mean().backward(retain_graph=True)
-    ((disc_x(fake_x) - 1) ** 2).mean().backward(retain_graph=True)
-    (cycle_weight * ((gen_yx(fake_y) - x).abs().mean() + (gen_xy(fake_x) - y).abs().mean())).backward()
-    (identity_weight * ((gen_xy(y) - y).abs().mean() + (gen_yx(x) - x).abs().mean())).backward()
-    return [gen_xy.weight.grad, gen_yx.weight.grad]
+    on_y, on_x = disc_y(fake_y), disc_x(fake_x)
+    adversarial = F.mse_loss(on_y, torch.ones_like(on_y)), F.mse_loss(on_x, torch.ones_like(on_x))
+    return *adversarial, l1(gen_yx(fake_y), x), l1(gen_xy(fake_x), y), l1(gen_xy(y), y), l1(gen_yx(x), x)
 
 
-def pool_of_a_list(pool, new, capacity, u, slot):
-    """O reservatório como lista de imagens, montado de volta no fim."""
-    images = list(pool)
-    shown = new
-    if len(images) < capacity:
-        images.append(new)
-    elif u < 0.5:
-        shown, images[slot] = images[slot], new
-    return shown, torch.stack(images)
+def slopes_of(gen_xy, gen_yx, disc_x, disc_y, x, y):
+    columns = []
+    for term in six_terms(gen_xy, gen_yx, disc_x, disc_y, x, y):
+        gen_xy.weight.grad = gen_yx.weight.grad = None
+        term.backward(retain_graph=True)
+        grads = [gen.weight.grad for gen in (gen_xy, gen_yx)]
+        columns.append(torch.cat([torch.zeros(9) if grad is None else grad.flatten() for grad in grads]))
+    return torch.stack(columns, dim=1)
+
+
+def measured_of(grad_xy, grad_yx):
+    return torch.cat([grad_xy.flatten(), grad_yx.flatten()])
+
+
+def term_weights(*inputs):
+    return torch.linalg.lstsq(slopes_of(*inputs[:6]), measured_of(*inputs[6:])[:, None]).solution.flatten()
+
+
+def field_of(down, flat):
+    return 3 * 2**down * (flat + 1) - 2
+
+
+def patch_layers(field, spacing):
+    stacks = []
+    for down in range(int(math.log2(spacing)) + 1):
+        flat = max(1, math.ceil((field + 2) / (3 * 2**down)) - 1)
+        stacks.append((down + flat, field_of(down, flat), (down, flat)))
+    return min(stacks)[2]
+
+
+def size(error):
+    return error.flatten(1).square().mean(1).sqrt()
+
+
+def gain_of(gen_yx, middle, noise):
+    with torch.no_grad():
+        return size(gen_yx(middle + noise) - gen_yx(middle)) / size(noise)
+
+
+def tones_of(gain, tolerance):
+    return torch.ceil(1 + 2 * gain / (12**0.5 * tolerance))
+
+
+def hidden_message(gen_yx, middle, noise, tolerance):
+    gain = gain_of(gen_yx, middle, noise)
+    return gain, tones_of(gain, tolerance)
+
+
+def small(a, b):
+    return (a - b).abs().mean() < 0.05
+
+
+def diagnose(x, translated, returned, pair):
+    codes = []
+    for y, back in zip(translated, returned, strict=True):
+        if not small(back, x):
+            codes.append(1)
+        elif small(y, pair):
+            codes.append(0)
+        elif small(y, pair.roll(1, 3)) or small(y, pair.roll(-1, 3)):
+            codes.append(2)
+        elif small(y, y.mean(0, keepdim=True)):
+            codes.append(3)
+        else:
+            codes.append(4)
+    return codes
+
+
+RIGHT = {function.__name__: function for function in (six_terms, term_weights, patch_layers, hidden_message, diagnose)}
+
+
+def by_normal_equations(*inputs):
+    slopes, measured = slopes_of(*inputs[:6]).double(), measured_of(*inputs[6:]).double()
+    return torch.linalg.solve(slopes.T @ slopes, slopes.T @ measured).tolist()
+
+
+def by_search(field, spacing):
+    """Todas as pilhas, da menor à maior, com o campo medido camada a camada."""
+    for total in range(1, 99):
+        fits = []
+        for down in range(total):
+            side, flat = 1, total - down
+            for stride in [1] * flat + [2] * down:
+                side = side * stride - stride + 4
+            if side >= field and 2**down <= spacing:
+                fits.append((side, down, flat))
+        if fits:
+            return np.array(min(fits)[1:])
+    raise AssertionError
+
+
+def message_by_search(gen_yx, middle, noise, tolerance):
+    gain = gain_of(gen_yx, middle, noise).tolist()
+    tones = []
+    for one in gain:
+        q = 2
+        while one * 2 / (q - 1) / math.sqrt(12) > tolerance:
+            q += 1
+        tones.append(q)
+    return gain, tones
 
 
 ALSO_RIGHT = [
-    ("q1", lambda real, fake: (0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(), ((fake - 1) ** 2).mean())),
-    ("q1", lambda real, fake: [loss.item() for loss in lsgan_losses(real, fake)]),
-    ("q2", lambda *a: [loss.item() for loss in cycle_and_identity(*a)]),
-    ("q3", pool_of_a_list),
-    ("q4", field_from_the_image),
-    ("q5", by_backward),
+    ("q1", lambda *a: torch.stack(six_terms(*a))),
+    ("q1", lambda *a: [term.item() for term in six_terms(*a)]),
+    ("q2", by_normal_equations),
+    ("q2", lambda *a: torch.linalg.pinv(slopes_of(*a[:6])) @ measured_of(*a[6:])),
+    ("q3", lambda *a: tuple(int(part) for part in by_search(*a))),
+    ("q3", lambda *a: [float(part) for part in patch_layers(*a)]),
+    ("q4", message_by_search),
+    ("q4", lambda *a: tuple(part.numpy() for part in hidden_message(*a))),
+    ("q5", lambda *a: torch.tensor(diagnose(*a))),
 ]
 
 
-def disc_of(change):
-    """``change`` no lugar da perda do discriminador; a do gerador, certa."""
-    return lambda real, fake: (change(real, fake), lsgan_losses(real, fake)[1])
+def term(index, change):
+    """Os seis termos, com outro no lugar de um deles."""
+
+    def wrong(*inputs):
+        terms = list(six_terms(*inputs))
+        terms[index] = change(*inputs)
+        return terms
+
+    return wrong
 
 
-def gen_of(change):
-    return lambda real, fake: (lsgan_losses(real, fake)[0], change(fake))
+def weights_with(change):
+    return lambda *inputs: change(slopes_of(*inputs[:6]), measured_of(*inputs[6:]))
 
 
-def cycle_of(change):
-    """``change`` no lugar do ciclo; a identidade, certa. Recebe os dois tradutores e os dois lotes."""
-    return lambda *a: (change(*a), cycle_and_identity(*a)[1])
+def half_only(half):
+    def wrong(*inputs):
+        slopes, measured = slopes_of(*inputs[:6])[half], measured_of(*inputs[6:])[half]
+        return torch.linalg.pinv(slopes.double(), rtol=1e-9) @ measured.double()
+
+    return wrong
 
 
-def identity_of(change):
-    return lambda *a: (cycle_and_identity(*a)[0], change(*a))
+def stacks_with(key, *, field=field_of, apart=lambda down: 2**down):
+    def wrong(wanted, spacing):
+        fits = [
+            (down, flat)
+            for down in range(9)
+            for flat in range(1, 60)
+            if field(down, flat) >= wanted and apart(down) <= spacing
+        ]
+        return min(fits, key=lambda pair: key(*pair))
+
+    return wrong
 
 
-def around(*, of):
-    """Uma redução errada dos erros do ciclo."""
-    return cycle_of(lambda g, f, x, y: of(f(g(x)) - x) + of(g(f(y)) - y))
+def shortest(down, flat):
+    return down + flat, field_of(down, flat)
 
 
-def joined(g, f, x, y):
-    return torch.cat([(f(g(x)) - x).flatten(), (g(f(y)) - y).flatten()]).abs()
-
-
-def pool_of(change):
-    """``change(mostrada certa, reservatório certo, *entradas)``."""
-    return lambda *a: change(*query_pool(*a), *a)
-
-
-def always_swap(pool, new, capacity, u, slot):
-    return query_pool(pool, new, capacity, 0.0, slot)
-
-
-def ignore_capacity(pool, new, capacity, u, slot):
-    """Troca, se ``u`` manda, mesmo com o reservatório ainda enchendo."""
-    return query_pool(pool, new, len(pool) or capacity, u, min(slot, max(len(pool) - 1, 0)))
-
-
-def oldest_out(pool, new, capacity, u, slot):
-    if len(pool) < capacity or u >= 0.5:
-        return query_pool(pool, new, capacity, u, slot)
-    return pool[0], torch.cat([pool[1:], new[None]])
-
-
-def stored_before_read(pool, new, capacity, u, slot):
-    """Guarda a nova no lugar da antiga antes de copiar a antiga: o que se mostra já é a nova."""
-    if len(pool) < capacity or u >= 0.5:
-        return query_pool(pool, new, capacity, u, slot)
-    renewed = pool.clone()
-    shown = renewed[slot]
-    renewed[slot] = new
-    return shown, renewed
-
-
-def moved(pool, new, capacity, u, slot):
-    if len(pool) < capacity or u >= 0.5:
-        return query_pool(pool, new, capacity, u, slot)
-    return pool[slot], torch.cat([pool[:slot], pool[slot + 1 :], new[None]])
-
-
-def side_of(change):
-    return lambda layers: (change(layers), receptive_field(layers)[1])
-
-
-def jump_of(change):
-    return lambda layers: (receptive_field(layers)[0], change(layers))
-
-
-def walk(layers, step):
+def flat_first(down, flat):
+    """O campo com as camadas de passo 1 junto da imagem."""
     side = 1
-    for kernel, stride in reversed(layers):
-        side = step(side, kernel, stride)
+    for stride in [2] * down + [1] * flat:
+        side = (side - 1) * stride + 4
     return side
 
 
-def step_with(
-    *,
-    cycle=lambda weight, other: weight,
-    identity=lambda weight, other: weight,
-    adversarial=1.0,
-    swap_discs=False,
-    target=1.0,
-    cut=False,
-    same_input=False,
-):
-    """O objetivo dos geradores com os descuidos pedidos."""
-
-    def wrong(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-        if swap_discs:
-            disc_x, disc_y = disc_y, disc_x
-        fake_y, fake_x = gen_xy(x), gen_yx(y)
-        gan = (disc_y(fake_y) - target).square().mean() + (disc_x(fake_x) - target).square().mean()
-        middle = (fake_y.detach(), fake_x.detach()) if cut else (fake_y, fake_x)
-        around = l1(gen_yx(middle[0]), x) + l1(gen_xy(middle[1]), y)
-        same = l1(fake_y, x) + l1(fake_x, y) if same_input else l1(gen_xy(y), y) + l1(gen_yx(x), x)
-        total = adversarial * gan + cycle(cycle_weight, identity_weight) * around
-        return gradients(gen_xy, gen_yx, total + identity(identity_weight, cycle_weight) * same)
+def gain_with(change):
+    def wrong(gen_yx, middle, noise, tolerance):
+        with torch.no_grad():
+            gain = change(gen_yx, middle, noise)
+        return gain, hidden_message(gen_yx, middle, noise, tolerance)[1]
 
     return wrong
 
 
-def without(term):
-    """O objetivo sem um dos seis termos."""
-
-    def wrong(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-        terms = {
-            "gan_xy": (disc_y(gen_xy(x)) - 1).square().mean(),
-            "gan_yx": (disc_x(gen_yx(y)) - 1).square().mean(),
-            "cycle_x": cycle_weight * l1(gen_yx(gen_xy(x)), x),
-            "cycle_y": cycle_weight * l1(gen_xy(gen_yx(y)), y),
-            "identity_x": identity_weight * l1(gen_yx(x), x),
-            "identity_y": identity_weight * l1(gen_xy(y), y),
-        }
-        return gradients(gen_xy, gen_yx, sum(loss for name, loss in terms.items() if name != term))
+def tones_with(change):
+    def wrong(gen_yx, middle, noise, tolerance):
+        gain = gain_of(gen_yx, middle, noise)
+        return gain, change(gain, tolerance)
 
     return wrong
 
 
-def each_alone(gen_xy, gen_yx, disc_x, disc_y, x, y, cycle_weight, identity_weight):
-    """Cada gerador derivado só do objetivo que leva o seu nome."""
-    first = (disc_y(gen_xy(x)) - 1).square().mean() + cycle_weight * l1(gen_yx(gen_xy(x)), x)
-    second = (disc_x(gen_yx(y)) - 1).square().mean() + cycle_weight * l1(gen_xy(gen_yx(y)), y)
-    first, second = first + identity_weight * l1(gen_xy(y), y), second + identity_weight * l1(gen_yx(x), x)
-    return gradients(gen_xy, gen_yx, first)[0], gradients(gen_xy, gen_yx, second)[1]
+def verdicts(*, cycle=True, cycle_first=True, shifts=(1, -1), dim=3, pixels=False, target=None):
+    def wrong(x, translated, returned, pair):
+        pair = x if target == "x" else pair
+        codes = []
+        for y, back in zip(translated, returned, strict=True):
+            closes = small(back, x) or not cycle
+            spread = (y - y.mean()).abs().mean() if pixels else (y - y.mean(0)).abs().mean()
+            if not closes and (cycle_first or not small(y, pair)):
+                codes.append(1)
+            elif small(y, pair):
+                codes.append(0)
+            elif any(small(y, pair.roll(shift, dim)) for shift in shifts):
+                codes.append(2)
+            else:
+                codes.append(3 if spread < 0.05 else 4)
+        return codes
+
+    return wrong
 
 
 MISTAKES = [
-    ("q1", lambda real, fake: lsgan_losses(real, fake)[0], "esperava a tupla"),
-    ("q1", lambda real, fake: lsgan_losses(real, fake)[::-1], "o discriminador vem primeiro"),
-    ("q1", disc_of(lambda real, fake: (real - 1).square().mean() + fake.square().mean()), "falta o 1/2"),
-    ("q1", disc_of(lambda real, fake: lsgan_losses(1 - real, 1 - fake)[0]), "1 nas reais e 0 nas falsas"),
-    ("q1", disc_of(lambda real, fake: lsgan_losses(real, 1 - fake)[0]), "quem quer 1 nas falsas"),
-    ("q1", disc_of(lambda real, fake: (real - 1).square().mean() / 2), "parte das falsas"),
-    ("q1", disc_of(lambda real, fake: fake.square().mean() / 2), "parte das reais"),
-    ("q1", disc_of(lambda real, fake: torch.cat([real - 1, fake]).square().mean()), "juntou os dois"),
-    ("q1", disc_of(lambda real, fake: ((real - 1).square().sum() + fake.square().sum()) / 2), "somou os retalhos"),
-    ("q1", disc_of(lambda real, fake: lsgan_losses(real.sigmoid(), fake.sigmoid())[0]), "sem sigmoide"),
-    ("q1", disc_of(lambda real, fake: F.softplus(-real).mean() + F.softplus(fake).mean()), "perda logística"),
-    ("q1", disc_of(lambda real, fake: ((real - 1).square().mean() - fake.square().mean()) / 2), "se somam"),
-    ("q1", disc_of(lambda real, fake: ((real - 1).abs().mean() + fake.abs().mean()) / 2), "e não o módulo"),
-    ("q1", disc_of(lambda real, fake: (real - 1).square()), "Falta a média sobre os retalhos"),
-    ("q1", disc_of(lambda real, fake: 321.0), "discriminador: o número não confere"),
-    ("q1", disc_of(lambda real, fake: -321.0), "nunca é"),
-    ("q1", gen_of(lambda fake: (fake - 1).square().mean() / 2), "gerador: o 1/2"),
-    ("q1", gen_of(lambda fake: fake.square().mean()), "o alvo dele é 1"),
-    ("q1", gen_of(lambda fake: -fake.square().mean()), "só o oposto"),
-    ("q1", lambda real, fake: (lsgan_losses(real, fake)[0],) * 2, "duas vezes"),
-    ("q1", gen_of(lambda fake: (fake - 1).square().sum()), "gerador: você somou"),
-    ("q1", gen_of(lambda fake: (fake.mean() - 1).square()), "só depois tire a média"),
-    ("q1", gen_of(lambda fake: (fake.sigmoid() - 1).square().mean()), "gerador: sem sigmoide"),
-    ("q1", gen_of(lambda fake: F.softplus(-fake).mean()), "não saturante"),
-    ("q1", gen_of(lambda fake: (fake - 1).abs().mean()), "gerador: pague o quadrado"),
-    ("q1", gen_of(lambda fake: 321.0), "gerador: o número não confere"),
-    ("q2", lambda *a: sum(cycle_and_identity(*a)), "esperava a tupla"),
-    ("q2", lambda *a: cycle_and_identity(*a)[::-1], "o ciclo vem primeiro"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(f(g(x)), x)), "a volta que começa em Y"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(g(f(y)), y)), "a volta que começa em X"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(g(f(x)), x) + l1(f(g(y)), y)), "passa primeiro por `gen_xy`"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(f(g(x)), x) + l1(f(g(y)), y)), "o primeiro tradutor é `gen_yx`"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(g(f(x)), x) + l1(g(f(y)), y)), "o primeiro tradutor é `gen_xy`"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(g(x), x) + l1(f(y), y)), "deu a volta inteira"),
-    ("q2", cycle_of(lambda g, f, x, y: l1(g(f(g(x))), g(x)) + l1(f(g(f(y))), f(y))), "e não com a tradução"),
-    ("q2", around(of=lambda e: e.square().mean()), "aceita borrões"),
-    ("q2", around(of=lambda e: e.square().mean().sqrt()), "sem quadrado nem raiz"),
-    ("q2", around(of=lambda e: e.abs().sum()), "você somou os pixels"),
-    ("q2", around(of=lambda e: e.abs().flatten(1).sum(1).mean()), "você os somou"),
-    ("q2", around(of=lambda e: e.abs().mean() / 2), "**some** os dois domínios"),
-    ("q2", cycle_of(lambda *a: joined(*a).mean()), "numa média só"),
-    ("q2", around(of=lambda e: e.mean()), "se cancelam"),
-    ("q2", around(of=lambda e: e.mean().abs()), "vem antes da média"),
-    ("q2", cycle_of(lambda g, f, x, y: (f(g(x)) - x).abs()), "Falta a média dos módulos"),
-    ("q2", cycle_of(lambda *a: 0.0), "ciclo: o número não confere"),
-    ("q2", identity_of(lambda g, f, x, y: l1(g(x), x) + l1(f(y), y)), "**já é** do domínio"),
-    ("q2", identity_of(lambda g, f, x, y: l1(g(y), y)), "falta a de F"),
-    ("q2", identity_of(lambda g, f, x, y: l1(f(x), x)), "falta a de G"),
-    ("q2", identity_of(lambda g, f, x, y: l1(g(y), y) + l1(g(x), x)), "você deu x a G"),
-    ("q2", identity_of(lambda g, f, x, y: l1(f(x), x) + l1(f(y), y)), "você deu y a F"),
-    ("q2", lambda *a: (cycle_and_identity(*a)[0],) * 2, "o ciclo duas vezes"),
-    ("q2", identity_of(lambda g, f, x, y: mse(g(y), y) + mse(f(x), x)), "identidade: é a norma 1"),
-    ("q2", identity_of(lambda g, f, x, y: (l1(g(y), y) + l1(f(x), x)) / 2), "identidade: **some**"),
-    ("q2", identity_of(lambda *a: 0.0), "identidade: o número não confere"),
-    ("q3", lambda *a: query_pool(*a)[0], "esperava a tupla"),
-    ("q3", pool_of(lambda shown, kept, pool, new, *rest: (new, kept)), "mostra-se a **guardada**"),
-    ("q3", always_swap, "só se troca quando u < 0,5"),
+    ("q1", lambda *a: sum(six_terms(*a)), "esperava a tupla"),
+    ("q1", lambda *a: [six_terms(*a)[i] for i in (1, 0, 2, 3, 4, 5)], "os dois tradutores estão trocados"),
+    ("q1", lambda *a: [six_terms(*a)[i] for i in (0, 1, 3, 2, 4, 5)], "os dois ciclos estão trocados"),
+    ("q1", lambda *a: [six_terms(*a)[i] for i in (0, 1, 2, 3, 5, 4)], "as duas identidades estão trocadas"),
+    ("q1", term(0, lambda g, f, dx, dy, x, y: dy(g(x)).square().mean()), "0 é o do discriminador"),
+    ("q1", term(1, lambda g, f, dx, dy, x, y: (dx(f(y)) - 1).square().mean() / 2), "o 1/2 é só"),
+    ("q1", term(0, lambda g, f, dx, dy, x, y: (dx(g(x)) - 1).square().mean()), "domínio de chegada"),
+    ("q1", term(0, lambda g, f, dx, dy, x, y: (dy(g(x)) - 1).abs().mean()), "quadrado do erro da nota"),
+    ("q1", term(1, lambda g, f, dx, dy, x, y: (dx(f(y)).sigmoid() - 1).square().mean()), "sem sigmoide"),
+    ("q1", term(2, lambda g, f, dx, dy, x, y: l1(g(f(x)), x)), "a ordem dos tradutores"),
+    ("q1", term(3, lambda g, f, dx, dy, x, y: l1(f(y), y)), "a volta inteira"),
+    ("q1", term(2, lambda g, f, dx, dy, x, y: F.mse_loss(f(g(x)), x)), "aceita borrões"),
+    ("q1", term(3, lambda g, f, dx, dy, x, y: (g(f(y)) - y).abs().sum()), "você somou os pixels"),
+    ("q1", term(2, lambda g, f, dx, dy, x, y: (f(g(x)) - x).mean().abs()), "vem antes da média"),
+    ("q1", term(4, lambda g, f, dx, dy, x, y: l1(g(x), x)), "**já é** do domínio"),
+    ("q1", term(5, lambda g, f, dx, dy, x, y: l1(g(x), x)), "**já é** do domínio"),
+    ("q1", term(5, lambda g, f, dx, dy, x, y: 77.0), "confira quem entra em quem"),
+    ("q2", weights_with(lambda slopes, measured: slopes.T @ measured / slopes.square().sum(0)), "ajustados **juntos**"),
+    ("q2", weights_with(lambda slopes, measured: slopes.T @ measured), "ajustados **juntos**"),
+    ("q2", half_only(slice(9)), "só usou o gradiente de `gen_xy`"),
+    ("q2", half_only(slice(9, 18)), "só usou o gradiente de `gen_yx`"),
+    ("q2", lambda *a: term_weights(*a)[[1, 0, 3, 2, 5, 4]], "os pares estão trocados"),
+    ("q2", lambda *a: term_weights(*a)[[2, 3, 4, 5, 0, 1]], "a ordem é a da questão 1"),
+    ("q2", lambda *a: term_weights(*a).abs(), "pode ser negativo"),
+    ("q2", lambda *a: -term_weights(*a), "o sinal está trocado"),
+    ("q2", lambda *a: term_weights(*a)[:, None], "Tire o eixo a mais"),
+    ("q2", weights_with(lambda slopes, measured: slopes), "queremos o peso de cada um"),
+    ("q2", lambda *a: [1.0, 1.0, 10.0, 10.0, 5.0, 5.0], "os números não conferem"),
+    ("q3", lambda *a: patch_layers(*a)[::-1], "a ordem está trocada"),
+    ("q3", stacks_with(lambda down, flat: (down + flat, -field_of(down, flat))), "fica a que vê menos"),
+    ("q3", stacks_with(lambda down, flat: (-down, flat)), "o menor **total**"),
+    ("q3", stacks_with(shortest, apart=lambda down: 0), "longe demais"),
+    ("q3", stacks_with(shortest, apart=lambda down: 2 * down), "o **produto** dos passos"),
+    ("q3", stacks_with(shortest, field=flat_first), "junto da imagem"),
+    ("q3", lambda field, spacing: (0, 99), "não confere"),
+    ("q3", lambda field, spacing: field, "esperava a tupla"),
+    ("q4", lambda *a: hidden_message(*a)[::-1], "a ordem está trocada"),
+    ("q4", gain_with(lambda f, m, n: gain_of(f, m, n) ** 2), "essa é a das variâncias"),
+    ("q4", gain_with(lambda f, m, n: 1 / gain_of(f, m, n)), "ao contrário"),
+    ("q4", gain_with(lambda f, m, n: size(f(m + n) - f(m))), "falta dividir pelo tamanho do ruído"),
+    ("q4", gain_with(lambda f, m, n: size(f(n)) / size(n)), "a volta não é linear"),
+    ("q4", gain_with(lambda f, m, n: size(f(m + n)) / size(n)), "subtraia a volta sem ele"),
+    ("q4", gain_with(lambda f, m, n: size(f(m + n) - m) / size(n)), "compare duas voltas"),
     (
-        "q3",
-        lambda pool, new, capacity, u, slot: query_pool(pool, new, capacity, 1 - u, slot),
-        "mostra-se a **guardada**",
-    ),
-    ("q3", ignore_capacity, "seja qual for `u`"),
-    ("q3", oldest_out, "e não a mais antiga"),
-    (
-        "q3",
-        lambda pool, new, capacity, *rest: (
-            (new, pool) if len(pool) < capacity else query_pool(pool, new, capacity, *rest)
-        ),
-        "ainda não está cheio",
-    ),
-    ("q3", stored_before_read, "mostra-se a **guardada**"),
-    ("q3", moved, "as outras não se mexem"),
-    ("q3", lambda pool, new, *rest: (new, pool.clone()), "mostra-se a **guardada**"),
-    ("q3", pool_of(lambda shown, kept, pool, *rest: (shown, pool.clone())), "nunca se renova"),
-    ("q3", pool_of(lambda shown, kept, pool, new, *rest: (shown, torch.cat([pool, new[None]]))), "não pode crescer"),
-    ("q3", pool_of(lambda shown, kept, *rest: (shown[None], kept)), "sem o eixo do lote"),
-    (
-        "q3",
-        pool_of(
-            lambda shown, kept, pool, new, capacity, *rest: (
-                shown,
-                torch.cat([new[None], pool]) if len(pool) < capacity else kept,
-            )
-        ),
-        "a nova entra no fim",
+        "q4",
+        gain_with(lambda f, m, n: (f(m + n) - f(m)).abs().mean((1, 2, 3)) / n.abs().mean((1, 2, 3))),
+        "média dos módulos",
     ),
     (
-        "q3",
-        lambda pool, new, capacity, u, slot: (
-            query_pool(pool, new, capacity, u, slot)[0],
-            always_swap(pool, new, capacity, u, slot)[1],
-        ),
-        "nada se troca",
+        "q4",
+        gain_with(lambda f, m, n: ((f(m + n) - f(m)).norm() / n.norm()).expand(len(m))),
+        "você misturou o lote",
     ),
-    ("q4", side_of(lambda layers: receptive_field(layers[::-1])[0]), "comece pela **última**"),
-    ("q4", side_of(lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers)), "faltaram os passos"),
-    ("q4", side_of(lambda layers: walk(layers, lambda r, k, s: r * s + k)), "r - 1 intervalos"),
-    ("q4", side_of(lambda layers: walk(layers, lambda r, k, s: r * k)), "não se multiplicam"),
-    ("q4", side_of(lambda layers: sum(kernel for kernel, _ in layers)), "somar os núcleos"),
-    ("q4", side_of(lambda layers: receptive_field(layers)[0] - 1), "falta um"),
-    ("q4", side_of(lambda layers: receptive_field(layers)[0] ** 2), "e não a área"),
-    ("q4", side_of(lambda layers: 70), "lado: o número não confere"),
-    ("q4", lambda layers: receptive_field(layers)[0], "esperava a tupla"),
-    ("q4", lambda layers: receptive_field(layers)[::-1], "o lado vem primeiro"),
-    ("q4", jump_of(lambda layers: sum(stride for _, stride in layers)), "e não se somam"),
-    ("q4", jump_of(lambda layers: layers[0][1]), "passo da primeira camada"),
-    ("q4", jump_of(lambda layers: layers[-1][1]), "passo da última camada"),
-    ("q4", jump_of(lambda layers: receptive_field(layers)[0]), "o lado outra vez"),
-    ("q4", jump_of(lambda layers: receptive_field(layers)[0] - receptive_field(layers)[1]), "têm em comum"),
-    ("q4", jump_of(lambda layers: -3), "distância: o número não confere"),
-    ("q5", step_with(cycle=lambda weight, other: 0), "falta o ciclo"),
-    ("q5", step_with(identity=lambda weight, other: 0), "falta a identidade"),
-    ("q5", step_with(adversarial=0.0), "falta a parte adversária"),
-    ("q5", step_with(cycle=lambda *w: 1, identity=lambda *w: 1), "faltam os pesos"),
-    ("q5", step_with(identity=lambda *w: 1), "peso da identidade"),
-    ("q5", step_with(cycle=lambda *w: 1), "peso do ciclo"),
-    ("q5", step_with(cycle=lambda w, other: other, identity=lambda w, other: other), "os dois pesos estão trocados"),
-    ("q5", step_with(identity=lambda w, other: other), "tem o seu próprio peso"),
-    ("q5", step_with(identity=lambda w, other: w * other), "sem o do ciclo"),
-    ("q5", step_with(swap_discs=True), "os discriminadores estão trocados"),
-    ("q5", step_with(target=0.0), "0 é o do discriminador"),
-    ("q5", step_with(adversarial=0.5), "o 1/2 é só"),
-    ("q5", step_with(cut=True), "cortou o ciclo no meio"),
-    ("q5", step_with(same_input=True), "`gen_xy` recebe y"),
-    ("q5", lambda *a: tuple(-gradient for gradient in gen_gradients(*a)), "o sinal está trocado"),
-    ("q5", lambda *a: gen_gradients(*a)[::-1], "a ordem é"),
-    ("q5", without("gan_xy"), "o que `disc_y` diz"),
-    ("q5", without("gan_yx"), "o que `disc_x` diz"),
-    ("q5", without("cycle_x"), "o ciclo que começa em X"),
-    ("q5", without("cycle_y"), "o ciclo que começa em Y"),
-    ("q5", without("identity_x"), "a identidade de `gen_yx`"),
-    ("q5", without("identity_y"), "a identidade de `gen_xy`"),
-    ("q5", each_alone, "derivado só da sua parte"),
-    ("q5", lambda gen_xy, gen_yx, *rest: (gen_xy.weight.grad, gen_yx.weight.grad), "nenhum gradiente chegou"),
-    ("q5", lambda gen_xy, gen_yx, *rest: (gen_xy.weight.detach(), gen_yx.weight.detach()), "os números não conferem"),
-    ("q5", objective, "esperava a tupla"),
+    ("q4", gain_with(lambda f, m, n: torch.full((len(m),), 99.0)), "ganho: os números"),
+    ("q4", tones_with(lambda gain, tol: torch.floor(1 + 2 * gain / (12**0.5 * tol))), "para **cima**"),
+    ("q4", tones_with(lambda gain, tol: 1 + 2 * gain / (12**0.5 * tol)), "é inteiro"),
+    ("q4", tones_with(lambda gain, tol: torch.ceil(2 * gain / (12**0.5 * tol))), "para **cima**"),
+    ("q4", tones_with(lambda gain, tol: torch.ceil(1 + gain / (12**0.5 * tol))), "largura 2"),
+    ("q4", tones_with(lambda gain, tol: torch.ceil(1 + 2 * gain / tol)), "e não Δ"),
+    ("q4", tones_with(lambda gain, tol: torch.ceil(1 + gain / tol)), "o maior erro"),
+    ("q4", tones_with(lambda gain, tol: torch.ceil(1 + 2 * gain / (12 * tol))), "é a variância"),
+    ("q4", tones_with(lambda gain, tol: tones_of(torch.ones_like(gain), tol)), "multiplique-o pelo ganho"),
+    ("q4", tones_with(lambda gain, tol: gain + 500), "tons: os números"),
+    ("q5", lambda *a: diagnose(*a)[::-1], "ordem inversa"),
+    ("q5", verdicts(cycle_first=False), "se olha primeiro"),
+    ("q5", verdicts(cycle=False), "faltou olhar a volta"),
+    ("q5", verdicts(shifts=(1,)), "qualquer dos dois lados"),
+    ("q5", verdicts(shifts=(-1,)), "qualquer dos dois lados"),
+    ("q5", verdicts(shifts=()), "par deslocado"),
+    ("q5", verdicts(dim=2), "o das **colunas**"),
+    ("q5", verdicts(pixels=True), "uma folha riscada varia"),
+    ("q5", verdicts(target="x"), "quem nada traduz"),
+    ("q5", lambda x, translated, returned, pair: [9.0] * len(translated), "de 0 a 4"),
+    ("q5", lambda x, translated, returned, pair: [0] * len(translated), "os vereditos não conferem"),
+    ("q5", lambda x, translated, returned, pair: 0, "um veredito por tradutor"),
 ]

@@ -2,264 +2,290 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 
-def adain(h, scale, shift):
-    return F.instance_norm(h) * scale[:, :, None, None] + shift[:, :, None, None]
+def styles_of(h):
+    return torch.stack([h.mean((1, 2)), h.std((1, 2), unbiased=False)])
 
 
-def r1_penalty(disc, x):
-    x = x.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(disc(x).sum(), x, create_graph=True)
-    return gradient.square().sum() / len(x)
+def compare(maps, maps_a, maps_b, styles=styles_of):
+    """0, 1 ou 2 por camada, com ``styles`` no lugar da média e do desvio de cada mapa."""
+    found = []
+    for one, a, b in zip(maps, maps_a, maps_b, strict=True):
+        one, a, b = map(styles, (one, a, b))
+        if torch.allclose(one, a, rtol=0, atol=1e-3):
+            found.append(0)
+        elif torch.allclose(one, b, rtol=0, atol=1e-3):
+            found.append(1)
+        else:
+            found.append(2)
+    return found
 
 
-def disc_loss(disc, x, fake):
-    return F.softplus(-disc(x)).mean() + F.softplus(disc(fake)).mean()
+def style_sources(maps, maps_a, maps_b):
+    return torch.tensor(compare(maps, maps_a, maps_b))
 
 
-def gradients(disc, loss):
-    return list(torch.autograd.grad(loss, list(disc.parameters())))
-
-
-def disc_gradients(disc, x, fake, gamma):
-    return gradients(disc, disc_loss(disc, x, fake) + gamma / 2 * r1_penalty(disc, x))
-
-
-def truncate(w, w_mean, psi):
+def truncate_to(w, w_mean, targets):
+    psi = (targets / (w - w_mean).square().sum(1).mean().sqrt()).clamp(max=1)
     return torch.lerp(w_mean, w[:, None], psi[:, None])
 
 
-def output_deviation(weight, style):
-    return (style.square() @ weight.square().sum((2, 3)).T).sqrt()
+def r1_gammas(lr, force):
+    return lr * force**2, 2 * force, (4 + lr**2 * force**2) / (2 * lr)
 
 
-RIGHT = {function.__name__: function for function in (adain, r1_penalty, disc_gradients, truncate, output_deviation)}
+def explain(basis, x):
+    """O que falta a ``basis`` (n, d) para explicar x (B, n), pela projeção numa base ortonormal."""
+    q, _ = torch.linalg.qr(basis)
+    return x - x @ q @ q.T
 
 
-def map_by_map(h, scale, shift):
-    """A AdaIN com um laço sobre exemplos e canais, e o epsilon somado ao desvio."""
-    out = torch.empty_like(h)
-    for i, c in torch.cartesian_prod(torch.arange(h.shape[0]), torch.arange(h.shape[1])).tolist():
-        one = h[i, c]
-        out[i, c] = scale[i, c] * (one - one.mean()) / (one.std(unbiased=False) + 1e-8) + shift[i, c]
-    return out
+def inversion_errors(layers, constant, x):
+    away = x - constant
+    wide = layers.permute(1, 0, 2).flatten(1)
+    errors = [explain(basis, away).square().sum(1) / away.square().sum(1) for basis in (layers.sum(0), wide)]
+    return tuple(errors)
 
 
-def r1_by_example(disc, x):
-    """A R1 com uma derivada por imagem."""
-    total = 0.0
-    for one in x.split(1):
-        one = one.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(disc(one)[0], one, create_graph=True)
-        total = total + gradient.square().sum()
-    return total / len(x)
+def output_deviation(weight, style, rho):
+    scaled = weight * style[:, None, :, None, None]
+    variance = (1 - rho) * scaled.square().sum((2, 3, 4)) + rho * scaled.sum(2).square().sum((2, 3))
+    return variance.sqrt()
 
 
-def by_backward(disc, x, fake, gamma):
-    """O passo do discriminador como num laço de treino: backward e a leitura de ``.grad``."""
-    disc.zero_grad()
-    disc_loss(disc, x, fake).backward()
-    (gamma / 2 * r1_by_example(disc, x)).backward()
-    return tuple(p.grad for p in disc.parameters())
+RIGHT = {
+    function.__name__: function
+    for function in (style_sources, truncate_to, r1_gammas, inversion_errors, output_deviation)
+}
 
 
-def deviation_by_example(weight, style):
-    return torch.stack([(weight * s[None, :, None, None]).flatten(1).norm(dim=1) for s in style])
+def sources_in_numpy(maps, maps_a, maps_b):
+    def style(h):
+        h = h.numpy().reshape(len(h), -1)
+        return np.concatenate([h.mean(1), h.var(1, ddof=1)])
+
+    pairs = [
+        [np.abs(style(one) - style(each)).max() < 2e-3 for each in pair]
+        for one, *pair in zip(maps, maps_a, maps_b, strict=True)
+    ]
+    return [0 if a else 1 if b else 2 for a, b in pairs]
+
+
+def sweep(lr, force):
+    """Os três γ pela matriz, sem fórmula: procura onde o maior módulo dos autovalores cruza 1 e onde é menor."""
+
+    def radius(gamma):
+        step = np.array([[1, lr * force], [-lr * force, 1 - lr * gamma]])
+        return np.abs(np.linalg.eigvals(step)).max()
+
+    def cross(low, high):
+        for _ in range(80):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (radius(middle) > 1) == (radius(low) > 1) else (low, middle)
+        return low
+
+    grid = np.linspace(force, 3 * force, 4_001)
+    best = grid[np.argmin([radius(gamma) for gamma in grid])]
+    return cross(0, force), best, cross(3 * force, 4 / lr)
+
+
+def by_normal_equations(layers, constant, x):
+    away = (x - constant).double()
+    errors = []
+    for basis in (layers.sum(0), torch.cat(tuple(layers), dim=1)):
+        basis = basis.double()
+        w = torch.linalg.solve(basis.T @ basis, basis.T @ away.T)
+        errors.append((1 - (basis @ w).square().sum(0) / away.square().sum(1)).numpy())
+    return errors
+
+
+def deviation_by_covariance(weight, style, rho):
+    n_in = style.shape[1]
+    covariance = rho * torch.ones(n_in, n_in) + (1 - rho) * torch.eye(n_in)
+    scaled = torch.einsum("oikl,bi->boikl", weight, style)
+    return torch.einsum("boikl,ij,bojkl->bo", scaled, covariance, scaled) ** 0.5
 
 
 ALSO_RIGHT = [
-    ("q1", map_by_map),
-    ("q2", r1_by_example),
-    ("q3", by_backward),
-    ("q4", lambda w, w_mean, psi: psi.view(1, -1, 1) * w.unsqueeze(1) + (1 - psi).view(1, -1, 1) * w_mean),
-    ("q4", lambda w, w_mean, psi: torch.stack([w_mean + p * (w - w_mean) for p in psi.tolist()], dim=1)),
-    ("q5", deviation_by_example),
+    ("q1", sources_in_numpy),
+    ("q1", compare),
+    ("q2", lambda w, mean, t: torch.stack([truncate_to(w, mean, t[k : k + 1])[:, 0] for k in range(len(t))], 1)),
+    ("q2", lambda w, mean, t: truncate_to(w.double(), mean.double(), t.double())),
+    ("q3", lambda lr, force: [np.float32(value) for value in r1_gammas(lr, force)]),
+    ("q3", sweep),
+    ("q4", by_normal_equations),
+    ("q5", deviation_by_covariance),
 ]
 
 
-def normalize(h, *dims, unbiased=False):
-    return (h - h.mean(dims, keepdim=True)) / (h.var(dims, unbiased=unbiased, keepdim=True) + 1e-8).sqrt()
+def flipped_codes(*lists):
+    return [{0: 1, 1: 0}.get(code, code) for code in compare(*lists)]
 
 
-def styled(change):
-    """AdaIN em que ``change(h, s, b)`` já recebe o estilo pronto para multiplicar mapas."""
-    return lambda h, scale, shift: change(h, scale[:, :, None, None], shift[:, :, None, None])
-
-
-def centre(h):
-    return h - h.mean((2, 3), keepdim=True)
-
-
-def spread(h):
-    return h.std((2, 3), unbiased=False, keepdim=True)
-
-
-def r1_of(change, *, create_graph=True, loss=torch.sum):
-    """Uma penalidade errada: ``change`` recebe os gradientes (B, 784)."""
-
-    def wrong(disc, x):
-        x = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(disc(x)), x, create_graph=create_graph)
-        return change(gradient.flatten(1))
+def closest(styles):
+    def wrong(maps, maps_a, maps_b):
+        gaps = [
+            [(styles(one) - styles(each)).abs().max() for each in pair]
+            for one, *pair in zip(maps, maps_a, maps_b, strict=True)
+        ]
+        return [int(b < a) for a, b in gaps]
 
     return wrong
 
 
-def right_r1(gradient):
-    return gradient.square().sum(1).mean()
+def of_style(styles):
+    return lambda *lists: compare(*lists, styles=styles)
 
 
-def norms(gradient):
-    return gradient.norm(dim=1)
+def whole_layer(h):
+    return torch.stack([h.mean(), h.std(unbiased=False)])
 
 
-detached_r1 = r1_of(right_r1, create_graph=False)
+def spread(away):
+    return away.square().sum(1).mean().sqrt()
 
 
-def disc_step(*, game=1.0, weight=lambda gamma: gamma / 2, penalty=lambda disc, x, fake: r1_penalty(disc, x)):
-    """O gradiente de ``game`` vezes a perda do jogo mais ``weight(γ)`` vezes ``penalty``."""
+def truncated(psi):
+    """Truncar com outro ψ: ``psi(desvios até a média, w, w_mean, alvos)``."""
 
-    def wrong(disc, x, fake, gamma):
-        return gradients(disc, game * disc_loss(disc, x, fake) + weight(gamma) * penalty(disc, x, fake))
+    def wrong(w, w_mean, targets):
+        return w_mean + psi(w - w_mean, w, w_mean, targets).clamp(max=1).reshape(-1, 1) * (w - w_mean)[:, None]
 
     return wrong
 
 
-def other_game(loss):
-    return lambda disc, x, fake, gamma: gradients(disc, loss(disc, x, fake) + gamma / 2 * r1_penalty(disc, x))
+def gammas(change):
+    return lambda lr, force: change(lr, force, *r1_gammas(lr, force))
 
 
-def per_style(change):
-    return lambda w, w_mean, psi: change(w[:, None].expand(-1, len(psi), -1), w_mean, psi[:, None])
+def in_w(change):
+    return lambda layers, constant, x: (change(layers, constant, x), inversion_errors(layers, constant, x)[1])
 
 
-def deviation_of(change):
-    """Um desvio errado: ``change`` recebe os pesos já escalados (B, n_out, n_in, k, k)."""
-    return lambda weight, style: change(weight * style[:, None, :, None, None])
+def in_w_plus(change):
+    return lambda layers, constant, x: (inversion_errors(layers, constant, x)[0], change(layers, constant, x))
 
 
-over = (2, 3, 4)
+def both(change):
+    """O mesmo descuido nos dois: ``change(sobra, desvios, x)``."""
+
+    def wrong(layers, constant, x):
+        away = x - constant
+        return tuple(change(explain(b, away), away, x) for b in (layers.sum(0), torch.cat(tuple(layers), 1)))
+
+    return wrong
+
+
+def squared(h):
+    return h.square().sum(1)
+
+
+def alone(layers, constant, x):
+    away = x - constant
+    return torch.stack([squared(explain(layer, away)) / squared(away) for layer in layers])
+
+
+def one_by_one(layers, constant, x):
+    left = away = x - constant
+    for layer in layers:
+        left = explain(layer, left)
+    return squared(left) / squared(away)
+
+
+def forgot_constant(layers, constant, x):
+    return tuple(squared(explain(basis, x)) / squared(x) for basis in (layers.sum(0), torch.cat(tuple(layers), 1)))
+
+
+def deviation_with(change):
+    """``change(parte de cada canal, parte comum, ρ)`` no lugar da raiz da soma das variâncias."""
+
+    def wrong(weight, style, rho):
+        scaled = weight * style[:, None, :, None, None]
+        return change(scaled.square().sum((2, 3, 4)), scaled.sum(2).square().sum((2, 3)), rho)
+
+    return wrong
+
+
+def common_everywhere(weight, style, rho):
+    scaled = weight * style[:, None, :, None, None]
+    return ((1 - rho) * scaled.square().sum((2, 3, 4)) + rho * scaled.sum((2, 3, 4)).square()).sqrt()
+
 
 MISTAKES = [
-    ("q1", styled(lambda h, s, b: s * normalize(h, 0, 2, 3) + b), "normalização de lote"),
-    ("q1", styled(lambda h, s, b: s * normalize(h, 1, 2, 3) + b), "todos os mapas do exemplo juntos"),
-    ("q1", styled(lambda h, s, b: s * normalize(h, 1) + b), "saíram dos canais"),
-    ("q1", styled(lambda h, s, b: s * normalize(h, 3) + b), "sobre os dois eixos"),
+    ("q1", lambda *lists: style_sources(*lists).flip(0), "ordem inversa"),
+    ("q1", flipped_codes, "os códigos estão trocados"),
+    ("q1", of_style(lambda h: h.mean((1, 2))), "só as médias"),
+    ("q1", of_style(lambda h: h.std((1, 2))), "só os desvios"),
+    ("q1", of_style(whole_layer), "da camada toda"),
+    ("q1", of_style(lambda h: h), "você comparou os pixels"),
+    ("q1", closest(lambda h: h), "você comparou os pixels"),
+    ("q1", closest(styles_of), "com a mais próxima"),
+    ("q1", lambda maps, maps_a, maps_b: [3.0] * len(maps), "cada veredito é 0"),
+    ("q1", lambda *lists: [2 - code for code in compare(*lists)], "os vereditos não conferem"),
+    ("q1", lambda maps, maps_a, maps_b: 1, "um veredito por camada"),
+    ("q2", lambda w, mean, t: mean + (t / spread(w - mean))[:, None] * (w - mean)[:, None], "limite ψ a 1"),
+    ("q2", truncated(lambda a, w, m, t: (t / spread(a)) ** 2), "o ψ² é da variância"),
+    ("q2", truncated(lambda a, w, m, t: (t / spread(a)) ** 0.5), "sem raiz"),
+    ("q2", truncated(lambda a, w, m, t: t / a.norm(dim=1).mean()), "média das distâncias"),
+    ("q2", truncated(lambda a, w, m, t: t / a.square().sum(1).mean()), "faltou a raiz"),
+    ("q2", truncated(lambda a, w, m, t: t / a.square().mean().sqrt()), "**soma** as d coordenadas"),
+    ("q2", truncated(lambda a, w, m, t: t / spread(w - w.mean(0))), "destes N estilos"),
+    ("q2", lambda w, mean, t: truncate_to(w, w.mean(0), t), "destes N estilos"),
+    ("q2", lambda w, mean, t: truncate_to(w, torch.zeros_like(mean), t), "ou o zero"),
+    ("q2", lambda w, mean, t: truncate_to(w, mean, t) - mean, "somar a média de volta"),
     (
-        "q1",
-        styled(lambda h, s, b: s * centre(h) / (spread(h).square() + 1e-8) + b),
-        "raiz dela",
+        "q2",
+        lambda w, mean, t: mean + (t / (w - mean).norm(dim=1)[:, None])[..., None] * (w - mean)[:, None],
+        "o mesmo para todos os exemplos",
     ),
-    ("q1", styled(lambda h, s, b: s * normalize(h, 2, 3, unbiased=True) + b), "n - 1"),
-    ("q1", styled(lambda h, s, b: s * (normalize(h, 2, 3) + b)), "também foi multiplicado"),
-    ("q1", styled(lambda h, s, b: b * normalize(h, 2, 3) + s), "estão trocados"),
-    ("q1", styled(lambda h, s, b: (1 + s) * normalize(h, 2, 3) + b), "já vem dentro"),
-    ("q1", styled(lambda h, s, b: s * h + b), "apagar o estilo"),
-    ("q1", styled(lambda h, s, b: s * centre(h) + b), "dividir pelo desvio"),
-    (
-        "q1",
-        styled(lambda h, s, b: s * h / (spread(h) + 1e-8) + b),
-        "subtrair a média",
-    ),
-    ("q1", styled(lambda h, s, b: normalize(s * h + b, 2, 3)), "antes de normalizar"),
-    ("q1", styled(lambda h, s, b: s * normalize(h, 2, 3)), "somar `shift`"),
-    ("q1", styled(lambda h, s, b: normalize(h, 2, 3) + b), "multiplicar por `scale`"),
-    ("q1", styled(lambda h, s, b: normalize(h, 2, 3)), "falta escrever o novo"),
-    ("q1", styled(lambda h, s, b: s * centre(h) / spread(h) + b), "Some 1e-8"),
-    ("q1", lambda h, scale, shift: h.clone(), "voltou como entrou"),
-    ("q1", lambda h, scale, shift: shift[:, :, None, None].expand_as(h), "não conferem"),
-    ("q1", lambda h, scale, shift: shift, "a forma é"),
-    ("q1", lambda h, scale, shift: h.sub_(h.mean((2, 3), keepdim=True)), "alterou o argumento"),
-    ("q2", r1_of(lambda g: g.square().mean()), "média sobre os pixels"),
-    ("q2", r1_of(lambda g: g.square().sum()), "você somou as imagens"),
-    ("q2", r1_of(lambda g: norms(g).mean()), "média das normas"),
-    ("q2", r1_of(lambda g: norms(g).mean() ** 2), "só depois tire a média"),
-    ("q2", r1_of(lambda g: g.mean(0).square().sum()), "entrou cedo demais"),
-    ("q2", r1_of(right_r1, loss=torch.mean), "derivou a média dos logits"),
-    ("q2", r1_of(lambda g: right_r1(g) / len(g)), "uma vez a mais"),
-    ("q2", r1_of(lambda g: right_r1(g) / 2), "próxima questão"),
-    ("q2", r1_of(lambda g: g.abs().sum(1).mean()), "e não os módulos"),
-    ("q2", r1_of(lambda g: (norms(g) - 1).square().mean()), "Wasserstein"),
-    ("q2", r1_of(right_r1, loss=lambda a: a.sigmoid().sum()), "sigmoide"),
-    ("q2", lambda disc, x: disc(x).square().mean(), "quadrado do logit"),
-    ("q2", r1_of(lambda g: -right_r1(g)), "o sinal está trocado"),
-    ("q2", r1_of(lambda g: g.square().sum(1)), "Falta a média sobre o lote"),
-    ("q2", r1_of(lambda g: g.view(-1, 1, 28, 28)), "Falta elevar ao quadrado"),
-    ("q2", lambda disc, x: r1_penalty(disc, x).item(), "sem `.item()`"),
-    ("q2", detached_r1, "create_graph=True"),
-    ("q2", lambda disc, x: torch.zeros((), requires_grad=True), "o número não confere"),
-    # Quem põe a marca num resultado sem caminho passa na q2, que só vê números, e não passa daqui.
-    (
-        "q3",
-        lambda disc, x, fake, gamma: gradients(
-            disc, disc_loss(disc, x, fake) + gamma / 2 * detached_r1(disc, x).requires_grad_()
-        ),
-        "não o refaz",
-    ),
-    ("q3", disc_step(weight=lambda gamma: 0), "sem a penalidade"),
-    ("q3", disc_step(weight=lambda gamma: gamma), "falta o 1/2"),
-    ("q3", disc_step(weight=lambda gamma: 0.5), "falta o γ"),
-    ("q3", disc_step(weight=lambda gamma: 1), "com peso 1"),
-    ("q3", disc_step(penalty=lambda disc, x, fake: r1_penalty(disc, fake)), "cobrada nas falsas"),
-    (
-        "q3",
-        disc_step(penalty=lambda disc, x, fake: r1_penalty(disc, x) + r1_penalty(disc, fake)),
-        "só nas reais",
-    ),
-    ("q3", disc_step(weight=lambda gamma: -gamma / 2), "se soma à perda"),
-    ("q3", disc_step(game=-1.0), "a perda do jogo está com o sinal"),
-    ("q3", disc_step(game=-1.0, weight=lambda gamma: -gamma / 2), "que se minimiza"),
-    ("q3", disc_step(game=0.0), "falta a perda do jogo"),
-    ("q3", disc_step(game=0.5), "sem dividir por 2"),
-    ("q3", disc_step(penalty=lambda disc, x, fake: r1_penalty(disc, x) / 784), "número de pixels"),
-    ("q3", other_game(lambda disc, x, fake: F.softplus(-disc(x)).mean()), "parte das falsas"),
-    ("q3", other_game(lambda disc, x, fake: F.softplus(disc(fake)).mean()), "parte das reais"),
-    ("q3", other_game(lambda disc, x, fake: F.softplus(-disc(fake)).mean()), "perda do gerador"),
-    ("q3", other_game(lambda disc, x, fake: disc_loss(disc, fake, x)), "alvos estão trocados"),
-    ("q3", lambda disc, x, fake, gamma: [p.grad for p in disc.parameters()], "nenhum gradiente chegou"),
-    ("q3", lambda disc, x, fake, gamma: disc_gradients(disc, x, fake, gamma)[::-1], "a forma é"),
-    ("q3", lambda disc, x, fake, gamma: disc_gradients(disc, x, fake, gamma)[0], "esperava a tupla"),
-    ("q3", lambda disc, x, fake, gamma: [p.detach().clone() for p in disc.parameters()], "não conferem"),
-    ("q4", per_style(lambda w, mean, psi: psi * w), "puxou para zero"),
-    ("q4", per_style(lambda w, mean, psi: torch.lerp(w, mean.expand_as(w), psi)), "está ao contrário"),
-    ("q4", per_style(lambda w, mean, psi: mean + psi * w), "**diferença**"),
-    ("q4", per_style(lambda w, mean, psi: mean - psi * (w - mean)), "outro lado da média"),
-    ("q4", per_style(lambda w, mean, psi: psi * (w - mean)), "somar a média de volta"),
-    ("q4", per_style(lambda w, mean, psi: w - psi * mean), "encolha a diferença"),
-    ("q4", per_style(lambda w, mean, psi: torch.lerp(w.mean(0, keepdim=True).expand_as(w), w, psi)), "média do lote"),
-    ("q4", per_style(lambda w, mean, psi: w.clone()), "não mudaram"),
-    ("q4", per_style(lambda w, mean, psi: mean.expand_as(w)), "todo ψ fosse zero"),
-    ("q4", per_style(lambda w, mean, psi: mean + psi.mean() * (w - mean)), "cada uma tem o seu ψ"),
-    ("q4", per_style(lambda w, mean, psi: mean + psi.flip(0) * (w - mean)), "ordem inversa"),
-    ("q4", per_style(lambda w, mean, psi: mean + (w - mean) / psi), "dividida, ela cresce"),
-    ("q4", lambda w, mean, psi: mean + psi[0] * (w - mean), "um estilo por camada"),
-    ("q4", lambda w, mean, psi: truncate(w, mean, psi).transpose(0, 1), "exemplos vêm primeiro"),
-    ("q4", lambda w, mean, psi: truncate(w, mean, psi).transpose(1, 2), "segundo eixo"),
-    ("q4", per_style(lambda w, mean, psi: torch.zeros_like(w)), "não conferem"),
-    ("q5", deviation_of(lambda scaled: scaled.square().sum(over)), "essa é a variância"),
-    ("q5", lambda weight, style: 1 / output_deviation(weight, style), "fator da demodulação"),
-    ("q5", lambda weight, style: 1 / output_deviation(weight, style) ** 2, "inverso da variância"),
-    ("q5", lambda weight, style: output_deviation(weight, torch.ones_like(style)), "ficou de fora"),
-    ("q5", lambda weight, style: (style.square() @ weight.sum((2, 3)).square().T).sqrt(), "posição por posição"),
-    ("q5", deviation_of(lambda scaled: scaled.sum(over).square().sqrt()), "soma dos quadrados"),
-    ("q5", deviation_of(lambda scaled: scaled.sum(over)), "faltou o quadrado"),
-    ("q5", deviation_of(lambda scaled: scaled.abs().sum(over)), "e não os módulos"),
-    ("q5", lambda weight, style: (style @ weight.square().sum((2, 3)).T).sqrt(), "raiz de um número negativo"),
-    (
-        "q5",
-        lambda weight, style: (style.abs() @ weight.square().sum((2, 3)).T).sqrt(),
-        "o estilo também entra ao quadrado",
-    ),
-    ("q5", deviation_of(lambda scaled: scaled.square().mean(over).sqrt()), "você tirou a média"),
-    ("q5", lambda weight, style: (style.square() @ weight.square().mean((2, 3)).T).sqrt(), "a média delas"),
-    ("q5", deviation_of(lambda scaled: scaled.flatten(2).std(-1)), "**dos pesos**"),
-    ("q5", lambda weight, style: output_deviation(weight, 1 + style), "não some 1"),
-    ("q5", lambda weight, style: output_deviation(weight, style).T, "exemplos vêm primeiro"),
-    ("q5", lambda weight, style: output_deviation(weight, style)[0], "Cada exemplo tem o seu estilo"),
-    ("q5", deviation_of(lambda scaled: scaled.square().sum((1, 3, 4)).sqrt()), "some sobre os que entram"),
-    ("q5", deviation_of(lambda scaled: scaled.square().sum(2).sqrt()), "posições do núcleo"),
-    ("q5", lambda weight, style: torch.ones(len(style), len(weight)), "não conferem"),
+    ("q2", lambda w, mean, t: truncate_to(w, mean, t.flip(0)), "ordem inversa"),
+    ("q2", lambda w, mean, t: w[:, None].repeat(1, len(t), 1), "não mudaram"),
+    ("q2", lambda w, mean, t: truncate_to(w, mean, t).transpose(0, 1), "exemplos vêm primeiro"),
+    ("q2", lambda w, mean, t: (t / spread(w - mean)).clamp(max=1), "Esses seriam os ψ"),
+    ("q2", lambda w, mean, t: torch.zeros(len(w), len(t), len(mean)), "não conferem"),
+    ("q3", gammas(lambda lr, c, least, best, most: (lr * c, best, most)), "c entra ao quadrado"),
+    ("q3", gammas(lambda lr, c, least, best, most: (lr * least, best, most)), "isso é ηγ; divida por η"),
+    ("q3", gammas(lambda lr, c, least, best, most: (c**2, best, most)), "falta o η"),
+    ("q3", gammas(lambda lr, c, least, best, most: (0.0, best, most)), "a espiral se abre"),
+    ("q3", gammas(lambda lr, c, least, best, most: (best, least, most)), "a ordem está trocada"),
+    ("q3", gammas(lambda lr, c, least, best, most: (-1.0, best, most)), "o menor: o número"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, c, most)), "faltou um 2"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, best**2, most)), "falta a raiz"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, 1 / lr, most)), "que manda no fim"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, 9.0, most)), "o melhor: o número"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, best, 2 / lr)), "também conta"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, best, 4 / lr)), "duas vezes"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, best, 2 / lr - least / 2)), "sinal de η²c²"),
+    ("q3", gammas(lambda lr, c, least, best, most: (least, best, -3.0)), "o maior: o número"),
+    ("q3", lambda lr, force: 2 * force, "esperava a tupla"),
+    ("q4", lambda *a: inversion_errors(*a)[::-1], "a ordem está trocada"),
+    ("q4", lambda *a: tuple(1 - error for error in inversion_errors(*a)), "a que **sobra**"),
+    ("q4", lambda *a: tuple(error.clamp_min(0).sqrt() for error in inversion_errors(*a)), "sem a raiz"),
+    ("q4", both(lambda left, away, x: squared(left)), "falta dividir"),
+    ("q4", both(lambda left, away, x: squared(left) / squared(x)), "a constante não depende"),
+    ("q4", forgot_constant, "a constante não depende"),
+    ("q4", both(lambda left, away, x: squared(left) / squared(away).mean()), "**nela**"),
+    ("q4", both(lambda left, away, x: left), "Some os quadrados dos pixels"),
+    ("q4", in_w(lambda layers, constant, x: alone(layers, constant, x)[0]), "a soma delas"),
+    ("q4", in_w_plus(lambda *a: alone(*a).amin(0)), "explicam a imagem juntas"),
+    ("q4", in_w_plus(lambda *a: alone(*a).mean(0)), "explicam a imagem juntas"),
+    ("q4", in_w_plus(one_by_one), "uma camada de cada vez"),
+    ("q4", in_w(lambda layers, constant, x: torch.full((len(x),), 7.0)), "W: o número não confere"),
+    ("q4", in_w_plus(lambda layers, constant, x: torch.full((len(x),), 7.0)), "W+: o número não confere"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, 0), "canais independentes"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, 1), "uma parte só sua"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, 1 - rho), "os pesos estão trocados"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, rho**2), "não o eleve"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, rho) ** 2, "essa é a variância"),
+    ("q5", lambda weight, style, rho: 1 / output_deviation(weight, style, rho), "fator da demodulação"),
+    ("q5", deviation_with(lambda own, common, rho: (1 - rho) * own**0.5 + rho * common**0.5), "**variâncias**"),
+    ("q5", deviation_with(lambda own, common, rho: (own + rho * common).sqrt()), "pesa 1 − ρ"),
+    ("q5", common_everywhere, "outra em cada posição"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, torch.ones_like(style), rho), "ficou de fora"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, 1 + style, rho), "não some 1"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, rho).T, "exemplos vêm primeiro"),
+    ("q5", lambda weight, style, rho: output_deviation(weight, style, rho) + 9, "não conferem"),
 ]
