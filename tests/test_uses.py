@@ -12,7 +12,7 @@ import built_book  # noqa: F401 - põe a raiz no caminho, para que se ache book/
 import pytest
 
 from book import uses
-from book.course_book.execution import Progress, write_seconds
+from book.course_book.execution import Progress
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,7 +116,3 @@ def test_the_wait_follows_the_pace_of_the_machine() -> None:
     assert progress.finish("novo", 5) == "3 de 4, falta até 1 min"
     assert progress.finish("c", 60) == "4 de 4"
     assert Progress(["a"], {}, 1).finish("a", 3) == "1 de 1"
-
-
-def test_seconds_have_a_comma() -> None:
-    assert write_seconds(52.14) == "52,1 s"

@@ -32,6 +32,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from book import uses
+from course_lib.text import number
 
 from .durations import STUDY, read_seconds, write_minutes
 
@@ -138,7 +139,7 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                 rest = progress.finish(path.stem, done.seconds)
                 print(
-                    f"{NEWS}  {path.relative_to(root).as_posix()} pronto em {write_seconds(done.seconds)}; {rest}",
+                    f"{NEWS}  {path.relative_to(root).as_posix()} pronto em {number(done.seconds, '.1f')} s; {rest}",
                     flush=True,
                 )
 
@@ -180,11 +181,6 @@ class Progress:
         wait = pace * max(sum(rest) / self.at_once, *rest)
         minutes = write_minutes(wait)
         return f"{said}, falta{'m' if wait >= 105 else ''} até {minutes} min"
-
-
-def write_seconds(seconds: float) -> str:
-    """Segundos com uma casa e vírgula."""
-    return f"{seconds:.1f} s".replace(".", ",")
 
 
 def share_cores(threads: int) -> None:
