@@ -307,10 +307,11 @@ RECIPE = Recipe(
 
 
 def test_a_new_family_is_one_new_file(tmp_path, monkeypatch, digits):
+    before = set(recipes.RECIPES)
     (tmp_path / "brinquedo.py").write_text(TOY, encoding="utf-8")
     monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
     found = recipes.Recipes()
-    assert found.keys() - recipes.RECIPES.keys() == {"brinquedo"}
+    assert set(found) - before == {"brinquedo"}
     del sys.modules["course_lib.recipes.brinquedo"]
     monkeypatch.setattr(recipes, "RECIPES", found)
     trained = quick("brinquedo", digits)
