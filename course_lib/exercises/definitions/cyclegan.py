@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,19 @@ def _greedy(down: int, flat: int) -> tuple[int, int]:
     return -down, flat
 
 
+@cache
+def _wrong_stacks(field: int, spacing: int) -> dict[str, tuple[int, int]]:
+    """A pilha que cada engano dá. O sorteio recusa muitos pares, e guardá-las é o que o faz imediato."""
+    return {
+        "empate": _stack(field, spacing, key=_widest),
+        "ordem": _stack(field, spacing)[::-1],
+        "gulosa": _stack(field, spacing, key=_greedy),
+        "produto": _stack(field, spacing, apart=lambda down: 2 * down),
+        "espaço": _stack(field, 512),
+        "avesso": _stack(field, spacing, seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat),
+    }
+
+
 class PatchLayers(Question):
     """A menor pilha de convoluções de um discriminador de retalhos que vê um campo pedido."""
 
@@ -242,23 +256,12 @@ class PatchLayers(Question):
         while True:
             field = int(torch.randint(8, 130, (), generator=source))
             spacing = int(torch.randint(2, 12, (), generator=source))
-            right, wrong = _stack(field, spacing), self.wrong_stacks(field, spacing)
+            right, wrong = _stack(field, spacing), _wrong_stacks(field, spacing)
             different = [pair for pair in wrong.values() if pair != right]
             # Num empate os enganos coincidem; fora dele, cada um dá a sua pilha.
             clear = seed % 3 == 2 or len(set(different)) == len(different)
             if clear and wrong[("produto", "gulosa", "empate")[seed % 3]] != right:
                 return {"field": field, "spacing": spacing}
-
-    def wrong_stacks(self, field, spacing):
-        """A pilha que cada engano dá."""
-        return {
-            "empate": _stack(field, spacing, key=_widest),
-            "ordem": _stack(field, spacing)[::-1],
-            "gulosa": _stack(field, spacing, key=_greedy),
-            "produto": _stack(field, spacing, apart=lambda down: 2 * down),
-            "espaço": _stack(field, 512),
-            "avesso": _stack(field, spacing, seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat),
-        }
 
     def answer(self, field, spacing):
         return _stack(field, spacing)
@@ -272,7 +275,7 @@ class PatchLayers(Question):
             "espaço": "duas notas vizinhas ficaram longe demais: a distância, 2^a, não pode passar de `spacing`.",
             "avesso": "as de passo 2 vêm primeiro, junto da imagem; o campo se calcula da última para a primeira.",
         }
-        wrong = self.wrong_stacks(field, spacing)
+        wrong = _wrong_stacks(field, spacing)
         for name, hint in hints.items():
             yield torch.tensor(wrong[name]), hint
         more = _stack(field + 1, spacing)
