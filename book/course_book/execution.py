@@ -5,7 +5,7 @@ os que faltam são executados lado a lado, os mais longos primeiro, e as saídas
 os que não estão no cache e os que usam alguma coisa da biblioteca que mudou (veja ``book/uses.py``). O que falhar não é
 guardado: o myst-nb o executa de novo e conta o erro como sempre.
 
-As linhas que começam por :data:`NEWS` são para quem espera; ``book/build.py`` as mostra.
+As linhas que começam por ``NEWS`` são para quem espera; ``book/build.py`` as mostra.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from book import uses
+from book.build import NEWS, READY
 from course_lib.text import number
 
 from .durations import STUDY, read_seconds, write_minutes
 
-NEWS = "» "
-# Um capítulo ocupa até 2 GB.
+# Um capítulo ocupa até 3 GB: os picos estão no estudo book_times.
 MOST_AT_ONCE = 4
 
 
@@ -139,7 +139,7 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
                 rest = progress.finish(path.stem, done.seconds)
                 print(
-                    f"{NEWS}  {path.relative_to(root).as_posix()} pronto em {number(done.seconds, '.1f')} s; {rest}",
+                    f"{NEWS}  {path.relative_to(root).as_posix()}{READY}{number(done.seconds, '.1f')} s; {rest}",
                     flush=True,
                 )
 

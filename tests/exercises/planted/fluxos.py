@@ -19,19 +19,23 @@ def coupling_inverse(y, mask, weight, bias):
     return torch.where(mask.bool(), y, (y - t) / torch.exp(s)), -s[:, ~mask.bool()].sum(1)
 
 
-def examine_layers(jacobians, log_dets, errors):
+def verdicts_by_hand(exact, log_dets, errors, blind=True):
     found = []
-    for matrices, told, error in zip(jacobians.numpy(), log_dets, errors, strict=True):
-        exact = torch.from_numpy(np.log(np.abs(np.linalg.det(matrices))))
+    for log_det, told, error in zip(exact, log_dets, errors, strict=True):
         if error.max() > 0.01:
             found.append(1)
-        elif exact.abs().max() < 0.01:
+        elif blind and log_det.abs().max() < 0.01:
             found.append(4)
-        elif torch.allclose(told, exact, atol=0.01):
+        elif torch.allclose(told, log_det, atol=0.01):
             found.append(0)
         else:
-            found.append(2 if torch.allclose(told, -exact, atol=0.01) else 3)
+            found.append(2 if torch.allclose(told, -log_det, atol=0.01) else 3)
     return found
+
+
+def examine_layers(jacobians, log_dets, errors):
+    exact = torch.from_numpy(np.log(np.abs(np.linalg.det(jacobians.numpy()))))
+    return verdicts_by_hand(exact, log_dets, errors)
 
 
 def bounds_on_bits(log_density, box, n_dims):
@@ -159,20 +163,6 @@ def unlimited(y, mask, s, t, network):
 def examined(change):
     """Vereditos mudados: ``change(certos, jacobianos, log-determinantes, erros)``."""
     return lambda j, d, e: change(np.array(examine_layers(j, d, e)), j, d, e)
-
-
-def verdicts_by_hand(exact, log_dets, errors, blind=True):
-    found = []
-    for log_det, told, error in zip(exact, log_dets, errors, strict=True):
-        if error.max() > 0.01:
-            found.append(1)
-        elif blind and log_det.abs().max() < 0.01:
-            found.append(4)
-        elif torch.allclose(told, log_det, atol=0.01):
-            found.append(0)
-        else:
-            found.append(2 if torch.allclose(told, -log_det, atol=0.01) else 3)
-    return found
 
 
 def bits_with(first=None, second=None):
