@@ -10,13 +10,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from course_lib import recipes
+from course_lib import recipes, runtime
 from course_lib.data import ImageDataset, load_embedded_digits, load_mnist
 from course_lib.recipes import RECIPES, networks, train
 from course_lib.weights import (
     SHIPPED,
     Card,
     WeightsError,
+    fast_forward,
     load_judge,
     load_shipped,
     load_trained,
@@ -36,6 +37,16 @@ def saved(tmp_path_factory):
     for one in trained.values():
         save_trained(folder, one, profile="rapido", seed=0, metrics={"medida": 1.5})
     return folder, trained
+
+
+@pytest.fixture
+def started(saved, monkeypatch):
+    """Um treino salvo como se viesse com o curso, e o começo dele: a primeira de duas épocas."""
+    monkeypatch.setattr("course_lib.weights.shipped.SHIPPED", saved[0])
+    monkeypatch.setattr(runtime, "profile", lambda: "rapido")
+    whole = saved[1]["gan"]
+    first = train("gan", profile="rapido", dataset=whole.dataset, epochs=1, progress=False)
+    return first, whole
 
 
 @pytest.fixture
@@ -246,6 +257,47 @@ def test_stored_weights_are_half_precision_and_close(tmp_path):
 
 
 # --- os pesos que vêm com o curso ------------------------------------------------------------------------------------
+
+def test_a_training_started_live_ends_as_its_card(started, capsys):
+    first, whole = started
+    assert len(first.history) < len(whole.history)
+    before = {name: network.state_dict() for name, network in networks(first.step).items()}
+    assert not torch.equal(before["gen"]["net.0.weight"], networks(whole.step)["gen"].state_dict()["net.0.weight"])
+    history = fast_forward("gan", first.step, first.history, whole.dataset)
+    assert history == whole.history
+    for name, network in networks(whole.step).items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(networks(first.step)[name].state_dict()[key], tensor)
+    assert capsys.readouterr().out.startswith("✔ épocas ao vivo: 1 de 2, que repetem o cartão (diferença de até 0,0 %)")
+
+
+def test_another_training_is_told_apart(started, capsys):
+    first, whole = started
+    first.history.epochs[0]["gen_loss"] *= 1.2
+    fast_forward("gan", first.step, first.history, whole.dataset)
+    assert capsys.readouterr().out.startswith("⚠ épocas ao vivo: 1 de 2, que não repetem o cartão (diferença de até 20")
+    del first.history.epochs[0]["gen_loss"]
+    with pytest.raises(ValueError, match="registra disc_loss, gen_loss"):
+        fast_forward("gan", first.step, first.history, whole.dataset)
+
+
+def test_with_other_data_or_in_another_profile_nothing_is_skipped(started, monkeypatch, capsys):
+    first, whole = started
+    weights = copy.deepcopy(first.step.gen.state_dict())
+    assert fast_forward("gan", first.step, first.history, whole.dataset.take(100)) is first.history
+    assert fast_forward("gan", whole.step, whole.history, whole.dataset) is whole.history
+    monkeypatch.setattr(runtime, "profile", lambda: "completo")
+    assert fast_forward("gan", first.step, first.history, whole.dataset) is first.history
+    assert all(torch.equal(weights[key], value) for key, value in first.step.gen.state_dict().items())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_network_that_is_not_kept_is_none(saved):
+    step, card = load_trained(saved[0], "dcgan")
+    assert step.disc is None
+    assert step.gen is not None
+    assert card.parameters["disc"] > 0
+
 
 ALL_SHIPPED = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 

@@ -98,6 +98,7 @@ def train(
     profile: str | None = None,
     seed: int = 0,
     dataset: ImageDataset | PhotoDomains | None = None,
+    epochs: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Trained:
@@ -108,12 +109,19 @@ def train(
         profile: ``rapido``, ``padrao`` ou ``completo``; o de ``CURSO_PERFIL`` quando falta.
         seed: semente dos pesos iniciais e do treinamento.
         dataset: dados de treino; o MNIST quando faltam (a receita de fotos pede as suas).
+        epochs: quantas épocas do treino fazer; todas quando falta. A agenda das taxas é sempre a do treino inteiro.
         checkpoint: arquivo de retomada (veja :func:`~course_lib.training.fit`).
         progress: se há barra de progresso.
 
     Raises:
-        ValueError: modelo ou perfil desconhecido, ou dados de outro tipo.
+        ValueError: modelo ou perfil desconhecido, dados de outro tipo, ou ``epochs`` além das da receita.
     """
     return train_recipe(
-        get_recipe(name), profile=profile, seed=seed, dataset=dataset, checkpoint=checkpoint, progress=progress
+        get_recipe(name),
+        profile=profile,
+        seed=seed,
+        dataset=dataset,
+        epochs=epochs,
+        checkpoint=checkpoint,
+        progress=progress,
     )

@@ -99,5 +99,6 @@ RECIPE = Recipe(
     batches=digit_domains,
     photos="cyclegan_photos",
     translators=both_ways,
+    kept=("gen_xy", "gen_yx"),
     measure=measure,
 )

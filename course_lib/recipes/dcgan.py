@@ -44,5 +44,6 @@ RECIPE = Recipe(
     batch_size=64,
     scales={"rapido": Scale(1, 1_000), "padrao": Scale(8), "completo": Scale(100)},
     sampler=lambda step: step.gen,
+    kept=("gen",),
     average=0.998,
 )

@@ -88,6 +88,7 @@ class Recipe:
         photos: nome da receita que treina as mesmas redes com as fotos da pessoa, se há uma.
         sampler: do passo, a rede que tem ``sample(n)``; ``None`` se o modelo não gera imagens.
         translators: do passo, a rede de cada sentido (``"xy"`` e ``"yx"``), se ele traduz de um domínio a outro.
+        kept: as redes do passo que se gravam, se não são todas; das outras, nada se usa depois do treino.
         average: decaimento da média móvel dos pesos da rede que amostra; no fim do treino ela toma o lugar deles.
         prepare: o que treinar antes, a partir do passo e dos lotes (as camadas de uma pilha).
         finish: o que fazer com o passo e os dados depois do treino (ajustar a densidade dos códigos, por exemplo).
@@ -108,11 +109,16 @@ class Recipe:
     photos: str | None = None
     sampler: Callable[[Any], Any] | None = None
     translators: Callable[[Any], Mapping[str, nn.Module]] | None = None
+    kept: Sequence[str] = ()
     average: float | None = None
     prepare: Callable[..., Prepared] | None = None
     finish: Callable[[Any, Any], None] | None = None
     measure: Callable[[Exam], Measures] | None = None
     slow_measure: Callable[[Exam], Measures] | None = None
+
+    def stored(self, step: Any) -> dict[str, nn.Module]:
+        """As redes de ``step`` que vão para o arquivo de pesos, pelo nome."""
+        return {name: part for name, part in networks(step).items() if not self.kept or name in self.kept}
 
     def build(self, total_steps: int) -> Any:
         """O passo, com redes e otimizadores novos, na CPU, e as agendas de um treino de ``total_steps`` passos."""
@@ -172,15 +178,17 @@ def train_recipe(
     profile: str | None = None,
     seed: int = 0,
     dataset: ImageDataset | PhotoDomains | None = None,
+    epochs: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Trained:
     """Treina pela receita; os argumentos são os de :func:`course_lib.recipes.train`.
 
     Raises:
-        ValueError: perfil desconhecido, ou dados de outro tipo.
+        ValueError: perfil desconhecido, dados de outro tipo, ou ``epochs`` além das da receita.
     """
     scale = recipe.scales[runtime.validate_profile(profile) if profile is not None else runtime.profile()]
+    asked = scale.epochs if epochs is None else checks.integer(epochs, "epochs", high=scale.epochs)
     dataset = _training_data(recipe, dataset, scale, seed)
     batches = recipe.batches(dataset, recipe.batch_size, seed=seed)
     step = _new_step(recipe, scale.epochs * len(batches), seed)
@@ -191,7 +199,7 @@ def train_recipe(
     files = [path, *before.checkpoints] if path is not None else []
     if any(one.interrupted for one in before.histories):
         return Trained(recipe, step, History(interrupted=True), dataset, before.histories, files)
-    history = _fit(recipe, step, batches, epochs=scale.epochs, seed=seed, checkpoint=path, progress=progress)
+    history = _fit(recipe, step, batches, epochs=asked, seed=seed, checkpoint=path, progress=progress)
     if recipe.finish is not None and len(history):
         recipe.finish(step, dataset)
     return Trained(recipe, step, history, dataset, before.histories, files)

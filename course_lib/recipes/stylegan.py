@@ -56,6 +56,7 @@ RECIPE = Recipe(
     batch_size=64,
     scales={"rapido": Scale(1, 256), "padrao": Scale(8), "completo": Scale(200)},
     sampler=lambda step: step.gen,
+    kept=("gen",),
     average=0.998,
     finish=measure_mean,
 )

@@ -11,9 +11,8 @@ from typing import Any
 from course_lib.metrics import Floor, SampleReport
 from course_lib.studies.store import Study, StudyError, load_study, study_command, study_path
 
-# As duas linhas que não são de um modelo do curso.
+# A linha que não é de um modelo.
 FLOOR = "reais de treino (o piso)"
-DOCUMENT = "GAN do documento"
 
 
 @dataclass(frozen=True)
@@ -21,17 +20,16 @@ class SampleRow:
     """Uma linha do estudo.
 
     Attributes:
-        report: o relato do juiz; ``report.name`` é o nome da receita, :data:`FLOOR` ou :data:`DOCUMENT`.
-        weights: SHA-256 dos pesos que amostraram, se são os que vêm com o curso; vazio no piso, na GAN do documento e
-            nos treinos refeitos com outra semente.
+        report: o relato do juiz; ``report.name`` é o nome da receita, ou :data:`FLOOR`.
+        weights: SHA-256 dos pesos que amostraram, se são os que vêm com o curso; vazio no piso e nos treinos
+            refeitos com outra semente.
         seed: semente do treino.
         labelled: se o modelo aprende com o rótulo e, ao amostrar, recebe um. Quem o tem recebe de graça a proporção dos
             dígitos: não se compara com quem não o tem sem dizê-lo.
         parameters: parâmetros de todas as redes treinadas.
         images_seen: imagens de treino que passaram pelo modelo: épocas × imagens.
         evaluations: avaliações da rede por amostra.
-        seconds: segundos de processador, num fio, para ter as imagens; na GAN do documento e nos treinos refeitos, com
-            o treino.
+        seconds: segundos de processador, num fio, para ter as imagens; nos treinos refeitos, com o treino.
         machine: onde foi medido.
     """
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.files import write_atomically
 from course_lib.recipes import Recipe, Trained, get_recipe, networks
@@ -40,7 +41,8 @@ def save_trained(
     """
     path = Path(folder) / f"{trained.recipe.name}.safetensors"
     round_weights(trained.step)
-    payload = safetensors.torch.save({key: _stored(tensor) for key, tensor in _flat_state(trained.step).items()})
+    state = _flat_state(trained.recipe.stored(trained.step))
+    payload = safetensors.torch.save({key: _stored(tensor) for key, tensor in state.items()})
     card = Card.of(trained, profile=profile, seed=seed, metrics=metrics or {}, sha256=_sha256(payload))
     # O cartão vai primeiro: se algo parar entre os dois, o hash denuncia que eles não são do mesmo treinamento.
     write_atomically(path.with_suffix(".json"), lambda file: file.write(card.to_json().encode()))
@@ -52,7 +54,8 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     """Lê os pesos de ``NOME`` gravados por :func:`save_trained`.
 
     Returns:
-        O passo, com as redes em modo de avaliação, e o cartão.
+        O passo, com as redes em modo de avaliação, e o cartão. Uma rede que a receita não grava (um discriminador, se só
+        se vai amostrar) é ``None`` no passo.
 
     Raises:
         ValueError: modelo desconhecido.
@@ -67,8 +70,12 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     card = _read_card(path.with_suffix(".json"), recipe)
     state = _read_state(path, card.sha256)
     step = recipe.build(1)
-    _require_shapes_of(step, state, path)
-    for part, network in networks(step).items():
+    stored = recipe.stored(step)
+    _require_shapes_of(stored, state, path)
+    for part in networks(step).keys() - stored.keys():
+        # Melhor nenhuma do que uma que acabou de ser sorteada.
+        setattr(step, part, None)
+    for part, network in stored.items():
         prefix = f"{part}."
         network.load_state_dict({key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)})
         network.to(device()).eval()
@@ -106,8 +113,8 @@ def _read_state(path: Path, expected: str) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: não é um arquivo de pesos") from error
 
 
-def _require_shapes_of(step: Any, state: dict[str, Tensor], path: Path) -> None:
-    expected = {key: tuple(tensor.shape) for key, tensor in _flat_state(step).items()}
+def _require_shapes_of(stored: Mapping[str, nn.Module], state: dict[str, Tensor], path: Path) -> None:
+    expected = {key: tuple(tensor.shape) for key, tensor in _flat_state(stored).items()}
     found = {key: tuple(tensor.shape) for key, tensor in state.items()}
     for key in sorted(expected | found):
         if expected.get(key) != found.get(key):
@@ -125,9 +132,9 @@ def _stored(tensor: Tensor) -> Tensor:
     return tensor.half() if tensor.is_floating_point() else tensor
 
 
-def _flat_state(step: Any) -> dict[str, Tensor]:
+def _flat_state(stored: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {
         f"{part}.{key}": tensor.detach().cpu().contiguous()
-        for part, network in networks(step).items()
+        for part, network in stored.items()
         for key, tensor in network.state_dict().items()
     }
