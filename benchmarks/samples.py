@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import machine
-from course_lib import console, metrics, runtime
+from course_lib import console, metrics
 from course_lib.data import ImageDataset, load_mnist
 from course_lib.models.layers import class_count
 from course_lib.recipes import RECIPES, get_recipe, train

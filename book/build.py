@@ -115,7 +115,8 @@ def compute_signature(root: Path, environ: Mapping[str, str]) -> Signature:
     library = root / "course_lib"
     # A conta dos números não muda página nenhuma.
     pages = [path for path in files_in(root / "book") if "numeros" not in path.parts]
-    look = [*pages, root / "_config.yml", root / "_toc.yml"]
+    # Do __init__ da biblioteca saem o endereço do repositório e a versão, que estão em todas as páginas.
+    look = [*pages, root / "_config.yml", root / "_toc.yml", library / "__init__.py"]
     return Signature(
         library=hash_files(root, files_in(library, LIBRARY_SUFFIXES)),
         environment=json.dumps(environment, sort_keys=True),
@@ -152,7 +153,6 @@ def discard_stale(build: Path, old: Signature | None, new: Signature) -> str:
         shutil.rmtree(build, ignore_errors=True)
         return f"{' e '.join(changed)}: todos os capítulos serão executados de novo"
     if old.library != new.library:
-        discard_pages(build)
         return "a biblioteca mudou: só os capítulos que usam o que mudou serão executados"
     if old.look != new.look:
         discard_pages(build)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -95,6 +96,33 @@ def test_a_module_no_page_names_goes_to_the_others(tree: dict[str, library.Modul
     assert pages["a"] == ["course_lib", "course_lib.checks", "course_lib.exercises"]
     assert pages["b"][0] == "course_lib.models"
     assert sorted(pages["a"] + pages["b"]) == sorted(tree)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "moved"),
+    [
+        ("checks.py", '"""Confere mais."""\n# Até aqui.\nLIMIT = 4\n', False),
+        (
+            "models/vae.py",
+            '"""VAE. Construído no capítulo 03_vae."""\nclass VAE:\n    def sample(self): return 1\n',
+            False,
+        ),
+        ("checks.py", '"""Confere."""\nOTHER = 3\n', True),
+        ("models/vae.py", '"""VAE. Construído no capítulo 03_vae."""\nclass VAE:\n    def draw(self): ...\n', True),
+        ("models/vae.py", '"""VAE. Construído no capítulo 04_gan."""\nclass VAE:\n    def sample(self): ...\n', True),
+        ("models/new.py", '"""Novo."""\n', True),
+    ],
+)
+def test_pages_are_read_again_only_if_a_name_may_have_moved(
+    tree: dict[str, library.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, moved: bool
+) -> None:
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    monkeypatch.setattr(reference, "read_requests", lambda env: {"a": [":demais:"]})
+    pages = reference.assign_modules(tree, {"a": [":demais:"]})
+    env = SimpleNamespace(course_library=tree, course_pages=pages, found_docs={"a", "b"})
+    assert reference.find_moved(None, env) == []
+    (tmp_path / "course_lib" / name).write_text(text, encoding="utf-8")
+    assert reference.find_moved(None, env) == (["a", "b"] if moved else [])
 
 
 def test_reference_section_becomes_a_field() -> None:

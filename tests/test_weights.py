@@ -258,6 +258,7 @@ def test_stored_weights_are_half_precision_and_close(tmp_path):
 
 # --- os pesos que vêm com o curso ------------------------------------------------------------------------------------
 
+
 def test_a_training_started_live_ends_as_its_card(started, capsys):
     first, whole = started
     assert len(first.history) < len(whole.history)

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,21 @@ class ChapterClient(NotebookClient):  # type: ignore[misc]
 
 def setup(app: Sphinx) -> None:
     """Registra a execução antes da leitura."""
+    app.connect("env-get-outdated", find_changed)
     app.connect("env-before-read-docs", execute_missing)
+
+
+def find_changed(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """Os capítulos que não mudaram, mas que usam o que mudou na biblioteca."""
+    if env.mystnb_config.execution_mode != "cache":
+        return []
+    cache, now = get_cache(env.mystnb_config.execution_cache_path), uses.fingerprints(Path(app.srcdir))
+    notebooks = {name: Path(env.doc2path(name)) for name in env.found_docs}
+    return [
+        name
+        for name, path in notebooks.items()
+        if path.suffix == ".ipynb" and why_missing(cache, nbformat.read(path, as_version=4), now) is not None
+    ]
 
 
 def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -112,9 +127,10 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
         path = Path(env.doc2path(docname))
         if path.suffix == ".ipynb":
             notebook = nbformat.read(path, as_version=4)
-            reasons = discard_changed(cache, notebook, now)
+            reasons = why_missing(cache, notebook, now)
             if reasons is not None:
                 missing[path] = notebook, reasons
+                discard(cache, notebook)
     if not missing:
         return
     known = read_seconds(STUDY)
@@ -144,18 +160,21 @@ def execute_missing(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> 
                 )
 
 
-def discard_changed(cache: JupyterCacheAbstract, notebook: NotebookNode, now: Mapping[str, str]) -> list[str] | None:
-    """O que mudou do que o caderno guardado usou, e ele sai do cache; ``None`` se as saídas guardadas valem."""
+def why_missing(cache: JupyterCacheAbstract, notebook: NotebookNode, now: Mapping[str, str]) -> list[str] | None:
+    """O que mudou do que o caderno guardado usou; vazio se não há saídas guardadas, ``None`` se as que há valem."""
     try:
-        record = cache.match_cache_notebook(notebook)
+        used = cache.match_cache_notebook(notebook).data.get("uses")
     except KeyError:
         return []
-    used = record.data.get("uses")
-    reasons = [] if used is None else uses.changed(used, now)
-    if used is not None and not reasons:
-        return None
-    cache.remove_cache(record.pk)
-    return reasons
+    if used is None:
+        return []
+    return uses.changed(used, now) or None
+
+
+def discard(cache: JupyterCacheAbstract, notebook: NotebookNode) -> None:
+    """Tira do cache as saídas guardadas do caderno, se há."""
+    with suppress(KeyError):
+        cache.remove_cache(cache.match_cache_notebook(notebook).pk)
 
 
 class Progress:

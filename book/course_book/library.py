@@ -40,6 +40,7 @@ class Module:
         name: nome completo.
         doc: a docstring.
         definitions: as classes e as funções públicas.
+        methods: os métodos públicos das classes, como ``VAE.decode``.
         constants: as constantes públicas.
         exports: o que um pacote reexporta, e o nome completo de cada coisa.
     """
@@ -47,6 +48,7 @@ class Module:
     name: str
     doc: str
     definitions: tuple[str, ...]
+    methods: tuple[str, ...]
     constants: dict[str, Constant]
     exports: dict[str, str]
 
@@ -54,6 +56,11 @@ class Module:
     def names(self) -> tuple[str, ...]:
         """Os nomes públicos que se definem aqui."""
         return (*self.definitions, *self.constants)
+
+    @property
+    def outline(self) -> tuple[object, ...]:
+        """O que dele as outras páginas usam para achá-lo e aos seus nomes."""
+        return self.names, self.methods, self.exports, self.chapter
 
     @property
     def summary(self) -> str:
@@ -111,6 +118,13 @@ def read_module(name: str, path: Path) -> Module:
         name=name,
         doc=ast.get_docstring(tree) or "",
         definitions=definitions,
+        methods=tuple(
+            f"{node.name}.{method.name}"
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            for method in node.body
+            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and not method.name.startswith("_")
+        ),
         constants=dict(read_constants(tree, source.splitlines())),
         exports=read_exports(tree) if path.name == "__init__.py" else {},
     )

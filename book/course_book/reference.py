@@ -66,6 +66,7 @@ def setup(app: Sphinx) -> None:
     # O Sphinx traduz estes rótulos ao ser importado, antes de conhecer o catálogo do livro.
     for field in PyObject.doc_field_types:
         field.label = LABELS.get(field.name, field.label)
+    app.connect("env-get-outdated", find_moved)
     app.connect("env-before-read-docs", read_pages)
     app.connect("autodoc-process-docstring", translate_docstring)
     app.connect("autodoc-process-signature", clean_signature)
@@ -83,6 +84,19 @@ def read_pages(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Lê a biblioteca e guarda em ``env`` os módulos de cada página, antes que a primeira seja lida."""
     env.course_library = read_library(ROOT)
     env.course_pages = assign_modules(env.course_library, read_requests(env))
+
+
+def find_moved(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """Todas as páginas, se um nome da biblioteca apareceu, sumiu ou mudou de lugar: qualquer uma pode citá-lo.
+
+    Se só mudou o que um nome faz, ou o que se diz dele, o autodoc anotou de que arquivo a página dele depende.
+    """
+    if not hasattr(env, "course_library"):
+        return []
+    library = read_library(ROOT)
+    before, after = ({name: module.outline for name, module in one.items()} for one in (env.course_library, library))
+    moved = before != after or env.course_pages != assign_modules(library, read_requests(env))
+    return sorted(env.found_docs) if moved else []
 
 
 def read_requests(env: BuildEnvironment) -> dict[str, list[str]]:
@@ -188,6 +202,8 @@ class MapDirective(SphinxDirective):
                 lines.append("")
         for page in self.env.course_pages:
             self.env.note_dependency(self.env.doc2path(page))
+        for name in library:
+            self.env.note_dependency(ModuleAnalyzer.for_module(name).srcname)
         container = nodes.container(classes=["mapa-da-biblioteca"])
         self.state.nested_parse(StringList(lines, "<mapa>"), 0, container)
         return [container]
