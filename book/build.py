@@ -2,8 +2,8 @@
 
 O Jupyter Book guarda as saídas dos capítulos e só executa de novo os cadernos que mudaram, mas não percebe que a
 biblioteca, o perfil ou os dados mudaram. Este programa percebe: guarda uma assinatura de cada coisa e apaga o que
-ela invalida antes de construir. Que capítulos usam o que mudou na biblioteca, decide ``course_book/execution.py``. Nada
-do que se usa aqui carrega o torch, que a segunda vez teria de esperar.
+ela invalida antes de construir. Os capítulos que faltam são executados por ``execution.py``; enquanto isso o Sphinx faz
+as páginas, e refaz as dos que terminam. Nada do que se usa aqui carrega o torch, que a segunda vez teria de esperar.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from book import ledger  # noqa: E402
+from book.execution import Chapters, Failure  # noqa: E402
 from course_lib import files  # noqa: E402
 from course_lib.console import tolerate_any_terminal  # noqa: E402
 from course_lib.text import number  # noqa: E402
@@ -36,14 +37,8 @@ LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
 PATH_VARIABLES = ("CURSO_DADOS", "CURSO_CACHE")
 BOOK_COMMAND = "from jupyter_book.cli.main import main; main()"
 
-# As linhas da execução dos capítulos que são para quem espera (``course_book/execution.py``).
-NEWS = "» "
-READY = " pronto em "
-FAILED = re.compile(r"^(?P<path>.*?):(?:\d+:)? WARNING: Executing notebook failed: ")
-# O erro da célula, entre o começo da mensagem do nbclient e a marca com que o myst-nb termina o aviso.
-CELL_ERROR = re.compile(
-    r"Executing notebook failed: .*?(?:following cell:\n|Error: )(?P<error>.*?)\s*\[mystnb", re.DOTALL
-)
+# Segundos entre uma rodada de páginas e a seguinte, enquanto há capítulos em execução: uma leva uns dez.
+BETWEEN_ROUNDS = 60
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE): ")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
@@ -188,16 +183,14 @@ def kernel_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]
 
 @dataclass
 class Report:
-    """O que aconteceu numa construção."""
+    """O que aconteceu numa rodada do Sphinx."""
 
     status: int = 0
-    executed: int = 0
     warnings: int = 0
-    failed: str = ""
 
 
-def run_book(root: Path, log: Path) -> Report:
-    """Chama o Jupyter Book, conta em português o que ele faz e guarda tudo o que ele diz em ``log``."""
+def run_book(root: Path, log: Path, *, quiet: bool = False) -> Report:
+    """Chama o Jupyter Book, mostra os avisos (a menos que ``quiet``) e guarda tudo o que ele diz em ``log``."""
     command = [sys.executable, "-c", BOOK_COMMAND, "build", str(root), "-W", "-n", "--keep-going"]
     report = Report()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -211,41 +204,59 @@ def run_book(root: Path, log: Path) -> Report:
         for raw in process.stdout:
             line = COLOURS.sub("", raw)
             record.write(line)
-            if line.startswith(NEWS):
-                report.executed += READY in line
-                print(f"  {line.removeprefix(NEWS)}", end="", flush=True)
-            elif found := FAILED.match(line):
-                report.failed = relative(found["path"], root)
-            elif WARNING.search(line):
+            if WARNING.search(line):
                 report.warnings += 1
-                print(f"  aviso: {line.strip()}", flush=True)
+                if not quiet:
+                    print(f"  aviso: {line.strip()}", flush=True)
     report.status = process.returncode
     return report
 
 
-def relative(path: str, root: Path) -> str:
-    """Caminho visto da raiz do projeto, se está nela."""
-    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+def make_pages(root: Path, chapters: Chapters, log: Path) -> Report:
+    """Faz as páginas, em rodadas, enquanto os capítulos são executados; devolve a última, com todos terminados.
+
+    Cada rodada só refaz as páginas dos capítulos que terminaram desde a anterior. Um aviso numa delas sairia uma vez,
+    e ninguém o veria: se houve algum, a última refaz tudo e o mostra.
+    """
+    build = root / "_build"
+    clean, first, shown = True, not (build / "html" / "index.html").exists(), chapters.pending
+    while not chapters.done:
+        start = time.monotonic()
+        if first or chapters.pending != shown:
+            shown = chapters.pending
+            clean &= run_round(root, chapters, log, quiet=True).status == 0
+        if first:
+            print("  as páginas já podem ser abertas (make ver); as dos capítulos vão se completando", flush=True)
+            first = False
+        while not chapters.done and time.monotonic() - start < BETWEEN_ROUNDS:
+            chapters.wait(BETWEEN_ROUNDS - (time.monotonic() - start))
+    if not clean:
+        discard_pages(build)
+    return run_round(root, chapters, log)
 
 
-def read_cell_error(log: Path) -> str:
-    """Erro da célula que falhou, com o seu código, como está no registro."""
-    text = log.read_text(encoding="utf-8")
-    found = CELL_ERROR.search(text)
-    return found["error"] if found else text
+def run_round(root: Path, chapters: Chapters, log: Path, *, quiet: bool = False) -> Report:
+    """Uma rodada: as páginas do que há, e as dos capítulos sem saídas como estão."""
+    (root / "_build" / "pendentes.json").write_text(json.dumps(chapters.pending), encoding="utf-8")
+    return run_book(root, log, quiet=quiet)
 
 
-def explain_failure(log: Path, report: Report) -> None:
-    """Diz em português por que o livro não saiu e onde está o relatório."""
-    if report.failed:
-        error = read_cell_error(log)
-        target = log.parent / "erros" / f"{Path(report.failed).stem}.txt"
+def explain_failures(build: Path, failures: Mapping[str, Failure]) -> None:
+    """Diz em português que células falharam, e onde está o erro inteiro de cada uma."""
+    for name, failure in failures.items():
+        target = build / "erros" / f"{Path(name).name}.txt"
         target.parent.mkdir(exist_ok=True)
-        target.write_text(error + "\n", encoding="utf-8")
-        print(f"\n✘ Uma célula de {report.failed} falhou, e o livro não foi construído:")
-        print(f"    {error.splitlines()[-1].strip()}")
+        target.write_text(failure.detail + "\n", encoding="utf-8")
+        where = f"Uma célula de {name}.ipynb falhou ({failure.cell})" if failure.cell else f"{name}.ipynb não terminou"
+        print(f"\n✘ {where}:")
+        print(f"    {failure.reason}")
         print(f"  A célula e o erro completo estão em {target}")
-    elif report.warnings:
+    print("\n  Os outros capítulos estão prontos e guardados; depois do conserto, make livro só executa o que faltou.")
+
+
+def explain_warnings(log: Path, report: Report) -> None:
+    """Diz em português por que o livro não saiu e onde está o relatório."""
+    if report.warnings:
         print(f"\n✘ O livro tem {report.warnings} aviso(s), e aqui aviso é erro: corrija-os e construa de novo.")
         print(f"  O registro completo está em {log}")
     else:
@@ -281,9 +292,13 @@ def build_book(root: Path) -> int:
     print(f"Livro: {discard_stale(build, read_signature(kept), signature)}.", flush=True)
     # Antes de executar: o que uma construção interrompida deixar guardado já é desta assinatura.
     write_signature(kept, signature)
-    report = run_book(root, log)
+    with Chapters(root, environ) as chapters:
+        report = make_pages(root, chapters, log)
+    if chapters.failures:
+        explain_failures(build, chapters.failures)
+        return 1
     if report.status:
-        explain_failure(log, report)
+        explain_warnings(log, report)
         # O Sphinx daria por boas, da próxima vez, as páginas que só tiveram avisos.
         discard_pages(build)
         return report.status
@@ -293,7 +308,8 @@ def build_book(root: Path) -> int:
     print(compare_numbers(root, signature, build / "numeros.txt"))
     page = (build / "html" / "index.html").as_uri()
     seconds = number(time.monotonic() - start, ".0f")
-    print(f"\n✔ Livro pronto em {seconds} s, sem avisos ({report.executed} capítulo(s) executado(s)). Abra:\n  {page}")
+    ran = f"{len(chapters.executed)} capítulo(s) executado(s)"
+    print(f"\n✔ Livro pronto em {seconds} s, sem avisos ({ran}). Abra:\n  {page}")
     return 0
 
 

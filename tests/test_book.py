@@ -19,7 +19,7 @@ from jupyter_cache import get_cache
 from page_checks import dead_widgets, english_interface, external_resources, images_without_alt
 
 import course_lib
-from book import build, ledger
+from book import build, ledger, times
 from book.course_book import bibliography, boxes, durations, search
 from book.course_book.interface import read_repository
 from course_lib.files import MNIST_FILES
@@ -263,14 +263,14 @@ def test_bibliography_words_are_portuguese_and_fields_are_kept() -> None:
 
 @pytest.mark.parametrize(("seconds", "minutes"), [(3, "0,5"), (68.1, "1"), (79, "1,5"), (322, "5,5"), (610, "10")])
 def test_durations_are_written_in_half_minutes(seconds: float, minutes: str) -> None:
-    assert durations.write_minutes(seconds) == minutes
+    assert times.write_minutes(seconds) == minutes
 
 
 def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
     study = tmp_path / "book_times.json"
     study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
     assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
-    assert durations.durations(durations.STUDY, set(DOCUMENTS))
+    assert durations.durations(times.STUDY, set(DOCUMENTS))
 
 
 def luminance(colour: str) -> float:
@@ -526,6 +526,32 @@ def test_chapters_run_side_by_side_and_a_failure_still_shows(tmp_path: Path) -> 
     assert "(1 capítulo(s) executado(s))" in good.stdout
     page = parse((tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8"))
     assert page.select_one("div.cell_output").get_text(strip=True) == "um"
+
+
+@pytest.mark.livro
+def test_pages_can_be_read_while_the_chapters_run(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um", "dois"])
+    write_notebook(chapters / "um.ipynb", "print('um')")
+    wait = MEETING.format(mine="comecei", other=tmp_path / "siga", then="print('saída do dois')")
+    write_notebook(chapters / "dois.ipynb", wait)
+    page = tmp_path / "_build/html/chapters/dois.html"
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "book" / "build.py")],
+        cwd=tmp_path,
+        env=build.kernel_environment(tmp_path, os.environ),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        for line in process.stdout:
+            if "as páginas já podem ser abertas" in line:
+                early = page.read_text(encoding="utf-8")
+                (tmp_path / "siga").touch()
+    assert process.returncode == 0
+    assert "ainda está sendo executado" in early
+    assert "saída do dois" not in parse(early).select_one("article").get_text().replace("print('saída do dois')", "")
+    late = page.read_text(encoding="utf-8")
+    assert "ainda está sendo executado" not in late
+    assert parse(late).select_one("div.cell_output").get_text(strip=True) == "saída do dois"
 
 
 FAMILY = "def draw():\n    {text}\n    return open(__file__.replace('{name}.py', '{name}.json')).read()\n"

@@ -15,10 +15,10 @@ from . import (
     chapter_links,
     citations,
     durations,
-    execution,
     glossary,
     interface,
     offline,
+    pending,
     reference,
     search,
     translation,
@@ -30,7 +30,7 @@ __version__ = "1.0"
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registra os módulos da extensão."""
     for module in (
-        execution,
+        pending,
         translation,
         interface,
         offline,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from docutils import nodes
@@ -10,26 +9,12 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-STUDY = Path(__file__).parents[2] / "course_lib" / "studies" / "book_times.json"
+from book.times import STUDY, read_seconds, write_minutes
 
 
 def setup(app: Sphinx) -> None:
     """Registra a diretiva."""
     app.add_directive("duracoes", Durations)
-
-
-def write_minutes(seconds: float) -> str:
-    """Um tempo em minutos, ao meio minuto, com vírgula."""
-    halves = max(1, round(seconds / 30))
-    return f"{halves // 2},{5 * (halves % 2)}".removesuffix(",0")
-
-
-def read_seconds(study: Path) -> dict[str, float]:
-    """Os segundos que cada capítulo levou, pelo nome do seu arquivo; nada, se não há estudo."""
-    if not study.is_file():
-        return {}
-    runs = json.loads(study.read_text(encoding="utf-8"))["runs"]
-    return {run["chapter"]: run["seconds"] for run in runs}
 
 
 def durations(study: Path, documents: set[str]) -> list[tuple[str, str]]:

@@ -54,8 +54,8 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     """Lê os pesos de ``NOME`` gravados por :func:`save_trained`.
 
     Returns:
-        O passo, com as redes em modo de avaliação, e o cartão. Uma rede que a receita não grava (um discriminador que só
-        serviu ao treino) é ``None`` no passo.
+        O passo, com as redes em modo de avaliação, e o cartão. Uma rede que a receita não grava, como um discriminador
+        que só serviu ao treino, é ``None`` no passo.
 
     Raises:
         ValueError: modelo desconhecido.

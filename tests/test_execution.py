@@ -6,13 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import built_book  # noqa: F401 - põe a raiz no caminho, para que se ache book/
+import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from book import uses
-from book.course_book.execution import Progress
+from book.execution import ChapterClient, Chapters, Executed, Progress
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,3 +120,79 @@ def test_the_wait_follows_the_pace_of_the_machine() -> None:
     assert progress.finish("novo", 5) == "3 de 4, falta até 1 min"
     assert progress.finish("c", 60) == "4 de 4"
     assert Progress(["a"], {}, 1).finish("a", 3) == "1 de 1"
+
+
+@pytest.fixture
+def chapters(tmp_path: Path) -> Chapters:
+    """Um livro de um capítulo, que se diz em execução."""
+    (tmp_path / "course_lib").mkdir()
+    (tmp_path / "_config.yml").write_text("execute: {timeout: 5}", encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text("root: um\nparts: [{chapters: [{file: dois}]}]", encoding="utf-8")
+    cells = [nbformat.v4.new_markdown_cell("# Um"), nbformat.v4.new_code_cell("1 / 0", id="um-1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "um.ipynb")
+    found = Chapters(tmp_path, {})
+    assert list(found.missing) == [tmp_path / "um.ipynb"]
+    found.progress = Progress(["um"], {}, 1)
+    found._running = {"um"}
+    return found
+
+
+def finish(chapters: Chapters, result: Executed | BaseException) -> None:
+    """Como se a execução tivesse terminado assim."""
+    future: Future[Executed] = Future()
+    if isinstance(result, Executed):
+        future.set_result(result)
+    else:
+        future.set_exception(result)
+    chapters._finish(chapters.root / "um.ipynb", future)
+
+
+def test_a_chapter_that_ends_is_kept_at_once(chapters: Chapters) -> None:
+    notebook, _ = chapters.missing[chapters.root / "um.ipynb"]
+    assert chapters.pending == ["um"]
+    finish(chapters, Executed(notebook, seconds=2.0))
+    assert chapters.done
+    assert chapters.pending == []
+    assert chapters.executed == ["um"]
+    assert list(Chapters(chapters.root, {}).missing) == []
+
+
+def test_outputs_that_cannot_be_kept_are_a_failure_with_its_cause(
+    chapters: Chapters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(chapters.cache, "cache_notebook_bundle", full)
+    notebook, _ = chapters.missing[chapters.root / "um.ipynb"]
+    finish(chapters, Executed(notebook))
+    assert chapters.done
+    assert chapters.pending == ["um"]
+    assert chapters.failures["um"].reason == "não consegui guardar as saídas (No space left on device)"
+    assert "✘ um.ipynb falhou" in capsys.readouterr().out
+
+
+def test_a_process_that_dies_is_a_failure(chapters: Chapters) -> None:
+    finish(chapters, BrokenProcessPool("morto"))
+    assert chapters.done
+    assert chapters.failures["um"].reason == "o processo que o executava morreu"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            CellExecutionError("Traceback…", "ZeroDivisionError", "division by zero"),
+            "ZeroDivisionError: division by zero",
+        ),
+        (CellTimeoutError("devagar"), "passou dos 5 s que uma célula pode levar"),
+        (DeadKernelError("morto"), "o processo do capítulo morreu; o mais comum é faltar memória"),
+    ],
+)
+def test_a_failure_names_its_cell_and_its_cause(chapters: Chapters, error: Exception, reason: str) -> None:
+    notebook, _ = chapters.missing[chapters.root / "um.ipynb"]
+    client = ChapterClient(notebook, chapters.root, timeout=5)
+    client.running = notebook.cells[1]
+    failure = client.explain(error)
+    assert (failure.cell, failure.reason) == ("1ª célula de código, um-1", reason)
+    assert failure.detail.startswith("1 / 0\n")
