@@ -17,8 +17,7 @@ from course_lib.models.layers import class_count, draw_classes, images_of, stand
 from course_lib.models.unet import UNet, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
-
-# Saltos de uma amostra: mais do que isto já não aproxima as amostras das imagens reais (``benchmarks.sampling``).
+# Saltos de uma amostra: com mais do que isto a distância às imagens reais já não cai (``benchmarks.sampling``).
 STEPS = 10
 
 
@@ -113,8 +112,7 @@ class Diffusion(nn.Module):
         self.network = network if network is not None else UNet()
         self.steps = steps
         self.prediction = prediction
-        # As contas dos planos são feitas em float64: um produto de mil fatores perto de 1 não perdoa o float32. E não
-        # vão para o arquivo de pesos: refazem-se da configuração.
+        # Em float64: um produto de mil fatores perto de 1 não perdoa o float32. Refazem-se da configuração.
         self.register_buffer("beta", beta.float(), persistent=False)
         self.register_buffer("alpha_bar", torch.cumprod(1 - beta, 0).float(), persistent=False)
 
@@ -204,10 +202,11 @@ class Diffusion(nn.Module):
         signal, noise = self.rates(self.alpha_bar_at(t, len(x_t)))
         return (x_t - signal * x_0) / noise
 
-    def sample(self, n: int, *, steps: int = 30, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
-        """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM; sem ``y``, o dígito de cada uma é sorteado."""
+    def sample(self, n: int, *, steps: int = STEPS, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
+        """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM de segunda ordem; sem ``y``, cada dígito é sorteado."""
         y = draw_classes(n, class_count(self.network), self) if y is None else y
-        return sample(self, standard_normal(n, *IMAGE_SHAPE, like=self), steps=steps, y=y, guidance=guidance)
+        x = standard_normal(n, *IMAGE_SHAPE, like=self)
+        return sample(self, x, steps=steps, order=2, y=y, guidance=guidance)
 
     def alpha_bar_at(self, t: Tensor, n: int, *, clean: bool = False) -> Tensor:
         r""":math:`\bar\alpha_t` (n, 1, 1, 1); com ``clean``, aceita t = -1, a imagem limpa, em que vale 1.
@@ -315,9 +314,9 @@ def chain(
     .. math:: D = \hat{x}_0(x_t) + \frac{\lambda_s - \lambda_t}{2(\lambda_t - \lambda_{t'})}
         \left(\hat{x}_0(x_t) - \hat{x}_0(x_{t'})\right), \qquad \lambda = \log(\bar\alpha / (1 - \bar\alpha))
 
-    Com :func:`ddim_step` é o DPM-Solver++(2M): o erro cai com o quadrado do salto, e a rede se avalia as mesmas vezes.
-    Com :func:`ddpm_step` é o SDE-DPM-Solver++(2M). No primeiro salto não há anterior; no último, que chega à imagem
-    limpa, λ é infinito: nos dois mira-se a própria estimativa.
+    Com :func:`ddim_step` é o DPM-Solver++(2M), e com :func:`ddpm_step` o SDE-DPM-Solver++(2M): pelas mesmas avaliações
+    da rede, o erro cai com o quadrado do salto. No primeiro não há anterior e no último, até a imagem limpa, λ é
+    infinito: neles mira-se a própria estimativa.
 
     Args:
         model: o modelo.
@@ -335,8 +334,7 @@ def chain(
         ValueError: ``steps``, ``order`` ou ``guidance`` fora da faixa.
 
     Referência:
-        Lu et al. (2022), *DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models*, algoritmo
-        2; com ruído, seção 5.
+        Lu et al. (2022), *DPM-Solver++: fast solver for guided sampling*, algoritmo 2; com ruído, seção 5.
     """
     order = checks.integer(order, "order", high=2)
     log_snr = model.alpha_bar.double().logit()
@@ -363,10 +361,7 @@ def sample(
     y: Tensor | None = None,
     guidance: float = 0.0,
 ) -> Tensor:
-    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``: o fim da :func:`chain`, de que são os argumentos.
-
-    Com :func:`ddim_step` o acaso está todo em ``x``.
-    """
+    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``, em que está todo o acaso do DDIM: o fim da :func:`chain`."""
     for _, x_s, _ in chain(model, x, steps=steps, step=step, order=order, y=y, guidance=guidance):
         x = x_s
     return x

@@ -219,7 +219,7 @@ def test_sample_follows_the_type_of_the_weights():
     ("call", "message"),
     [
         (lambda m: m.sample(0), "n: veio 0"),
-        (lambda m: m.sample(2, steps=3), "steps: veio 3; esperava um inteiro par"),
+        (lambda m: m.sample(2, steps=2.5), "steps: veio 2.5; esperava um inteiro"),
         (lambda m: m.sample(2, steps=0), "steps: veio 0"),
         (lambda m: m.sample(2, guidance=-1.0), "guidance: veio -1.0"),
         (lambda m: m.sample(2, y=torch.tensor([0, 1])), "esta rede não tem classes"),
