@@ -1,4 +1,4 @@
-"""``python -m benchmarks.sampling``: o que custa uma amostra de cada família e a que distância ela fica, antes e depois.
+"""``python -m benchmarks.sampling``: o que custa uma amostra de cada família e a que distância fica, antes e depois.
 
 *Depois* é o que ``python -m course_lib amostrar`` faz agora. *Antes* é o que ele fazia, com os mesmos pesos e a mesma
 semente: DDIM de 30 saltos na difusão, ponto médio de 30 avaliações no *flow matching*, 40 níveis de ruído em quem tira
@@ -57,7 +57,7 @@ def midpoint_of_30(model: Any, n: int) -> Tensor:
 
 def walk_of_40(model: Any, n: int) -> Tensor:
     """A amostra de quem tira ruído, como era: quarenta níveis."""
-    return model.sample(n, steps=40)
+    return model.sample(n, steps=40, order=1)
 
 
 BEFORE: dict[str, Draw] = {
