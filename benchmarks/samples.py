@@ -1,8 +1,8 @@
 """``python -m benchmarks.samples``: as amostras de cada família e as da GAN do documento, diante do juiz.
 
 Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam, as dos modelos cujos pesos ou cujo
-amostrador mudaram e as que ainda não têm o desvio da distância. ``--so NOME`` faz uma família só, e ``--so documento`` a GAN do documento. O
-que sai do cartão (rótulos, parâmetros, imagens vistas) é refeito sempre.
+amostrador mudaram e as que ainda não têm o desvio da distância. ``--so NOME`` faz uma família só, e ``--so documento``
+a GAN do documento. O que sai do cartão (rótulos, parâmetros, imagens vistas) é refeito sempre.
 
 De quem foi treinado com rótulos, mede também os mesmos pesos sem dizer o rótulo de cada imagem, com tão poucas amostras
 quanto o cartão: é o que o rótulo vale para eles.
@@ -223,7 +223,7 @@ def save_rows(path: Path, rows: list[SampleRow], header: dict[str, Any]) -> None
 
 
 def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, Card]) -> list[SampleRow]:
-    """As linhas gravadas que ainda valem: mesmo juiz, referência e N e, dos modelos do curso, os pesos e o amostrador."""
+    """As linhas gravadas que ainda valem: mesmo juiz, referência e N; dos modelos, os pesos e o amostrador."""
     rows = load_sample_rows(path) if path.exists() else []
     current = {"", *(card.sha256 for card in models.values())}
     kept = [
