@@ -285,6 +285,19 @@ def test_error_of_the_deterministic_jump_falls_with_its_order(order):
         assert coarse / fine == pytest.approx(2**order, rel=0.1)
 
 
+def test_the_model_samples_by_the_second_order_and_ends_in_its_own_estimate():
+    network = GaussianOracle(None)
+    model = network.watch(Diffusion(network, steps=T))
+    torch.manual_seed(0)
+    found = model.sample(2, steps=6)
+    torch.manual_seed(0)
+    (*_, (_, x, x_0)) = chain(model, noise(2), steps=6, order=2)
+    assert torch.equal(found, x)
+    torch.testing.assert_close(x, x_0)
+    torch.manual_seed(0)
+    assert not torch.allclose(found, sample(model, noise(2), steps=6, order=1), atol=1e-3)
+
+
 def test_noisy_jumps_of_second_order_keep_the_distribution_better():
     """Com ruído o acaso não deixa comparar imagens: compara-se o desvio de muitas, que a forma fechada dá."""
     network = GaussianOracle(None)
