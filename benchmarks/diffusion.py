@@ -68,9 +68,7 @@ SETTINGS = [*LABELS, *FLOWS, *JUMPS[1:], *GUIDANCE]
 
 def draw(setting: Setting, n: int) -> Tensor:
     """As n imagens (n, 1, 28, 28); com rótulo, tantas de cada dígito."""
-    model = load_shipped(setting.model)[0].model.eval()
-    if setting.model != "flows":
-        model = model.to(memory_format=torch.channels_last)
+    model = load_shipped(setting.model)[0].model
     y = torch.arange(n, device=runtime.device()) % 10
     pieces = []
     with torch.no_grad(), runtime.isolated_seed(SEED):

@@ -1,8 +1,8 @@
 """``python -m benchmarks.samples``: as amostras de cada família diante do juiz.
 
-Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam, as dos modelos cujos pesos mudaram e
-as que ainda não têm o desvio da distância. ``--so NOME`` faz uma família só. O que sai do cartão (rótulos, parâmetros,
-imagens vistas) é refeito sempre.
+Cada linha é gravada assim que fica pronta; chamado de novo, faz só as que faltam, as dos modelos cujos pesos ou cujo
+amostrador mudaram e as que ainda não têm o desvio da distância. ``--so NOME`` faz uma família só. O que sai do cartão
+(rótulos, parâmetros, imagens vistas) é refeito sempre.
 
 De quem foi treinado com rótulos, mede também os mesmos pesos sem dizer o rótulo de cada imagem, com tão poucas amostras
 quanto o cartão: é o que o rótulo vale para eles.
@@ -140,7 +140,8 @@ def measure_unlabelled(name: str, judge: metrics.Judge) -> dict[str, Any]:
     """Os mesmos pesos sem rótulo, e de que pesos se trata."""
     step, card = load_shipped(name)
     x = draw(Unlabelled(get_recipe(name).sampler(step)), JUDGED, seed=SEED)
-    return {"weights": card.sha256, "report": asdict(judge.compare(name, x, seed=SEED))}
+    evaluations = metrics.network_evaluations(get_recipe(name).sampler(step))
+    return {"weights": card.sha256, "evaluations": evaluations, "report": asdict(judge.compare(name, x, seed=SEED))}
 
 
 def shipped_models() -> dict[str, Card]:
@@ -200,15 +201,17 @@ def save_rows(path: Path, rows: list[SampleRow], header: dict[str, Any]) -> None
 
 
 def still_valid(path: Path, n: int, judge: metrics.Judge, models: dict[str, Card]) -> list[SampleRow]:
-    """As linhas gravadas que ainda valem: mesmo juiz, referência e N e, dos modelos do curso, os pesos de agora."""
+    """As linhas gravadas que ainda valem: mesmo juiz, referência e N; dos modelos, os pesos e o amostrador."""
     rows = load_sample_rows(path) if path.exists() else []
     current = {"", *(card.sha256 for card in models.values())}
-    return [
-        refreshed(row, models)
+    kept = [
+        (row, refreshed(row, models))
         for row in rows
         if (row.report.n, row.report.network, row.report.reference) == (n, judge.network_hash, judge.description)
         and row.weights in current
     ]
+    # Outro número de avaliações da rede é outra maneira de amostrar.
+    return [now for before, now in kept if now.evaluations == before.evaluations]
 
 
 def study_floor(path: Path, data: ImageDataset, n: int, judge: metrics.Judge) -> metrics.Floor:
@@ -260,7 +263,9 @@ def main() -> None:
     header = {"floor": asdict(floor), "without_label": unlabelled}
     save_rows(options.saida, list(rows.values()), header)
     for name in set(options.so) & {name for name, card in models.items() if card.labelled}:
-        if unlabelled.get(name, {}).get("weights") != models[name].sha256:
+        evaluations = metrics.network_evaluations(get_recipe(name).sampler(load_shipped(name)[0]))
+        known = unlabelled.get(name, {})
+        if (known.get("weights"), known.get("evaluations")) != (models[name].sha256, evaluations):
             unlabelled[name] = measure_unlabelled(name, judge)
             save_rows(options.saida, list(rows.values()), header)
     for wanted in wanted_rows(data, models, options):

@@ -74,6 +74,15 @@ def test_round_trip_is_exact(saved, name):
         assert samples.abs().max() <= 1
 
 
+@pytest.mark.parametrize(("where", "layout"), [("cpu", torch.channels_last), ("meta", torch.contiguous_format)])
+def test_convolutions_are_loaded_in_the_layout_that_is_fast_here(monkeypatch, saved, where, layout):
+    monkeypatch.setenv("CURSO_DISPOSITIVO", where)
+    weights = [w for w in load_trained(saved[0], "diffusion")[0].model.parameters() if w.ndim == 4 and min(w.shape) > 1]
+    assert weights
+    spatial = [w for w in weights if w.shape[2:] != (1, 1)]  # num filtro 1×1 as duas ordens são uma só
+    assert all(w.is_contiguous(memory_format=layout) for w in spatial)
+
+
 def test_missing_weights_say_how_to_get_them(tmp_path):
     with pytest.raises(WeightsError, match="course_lib treinar vae"):
         load_trained(tmp_path, "vae")

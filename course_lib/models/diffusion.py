@@ -17,6 +17,8 @@ from course_lib.models.layers import class_count, draw_classes, images_of, stand
 from course_lib.models.unet import UNet, drop_labels, guided
 
 PREDICTIONS = ("eps", "v")
+# Saltos de uma amostra: com mais do que isto a distância às imagens reais já não cai (``benchmarks.sampling``).
+STEPS = 10
 
 
 def linear_schedule(steps: int) -> Tensor:
@@ -110,8 +112,7 @@ class Diffusion(nn.Module):
         self.network = network if network is not None else UNet()
         self.steps = steps
         self.prediction = prediction
-        # As contas dos planos são feitas em float64: um produto de mil fatores perto de 1 não perdoa o float32. E não
-        # vão para o arquivo de pesos: refazem-se da configuração.
+        # Em float64: um produto de mil fatores perto de 1 não perdoa o float32. Refazem-se da configuração.
         self.register_buffer("beta", beta.float(), persistent=False)
         self.register_buffer("alpha_bar", torch.cumprod(1 - beta, 0).float(), persistent=False)
 
@@ -201,10 +202,11 @@ class Diffusion(nn.Module):
         signal, noise = self.rates(self.alpha_bar_at(t, len(x_t)))
         return (x_t - signal * x_0) / noise
 
-    def sample(self, n: int, *, steps: int = 30, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
-        """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM; sem ``y``, o dígito de cada uma é sorteado."""
+    def sample(self, n: int, *, steps: int = STEPS, y: Tensor | None = None, guidance: float = 0.0) -> Tensor:
+        """``n`` imagens (n, 1, 28, 28) em [-1, 1], por DDIM de segunda ordem; sem ``y``, cada dígito é sorteado."""
         y = draw_classes(n, class_count(self.network), self) if y is None else y
-        return sample(self, standard_normal(n, *IMAGE_SHAPE, like=self), steps=steps, y=y, guidance=guidance)
+        x = standard_normal(n, *IMAGE_SHAPE, like=self)
+        return sample(self, x, steps=steps, order=2, y=y, guidance=guidance)
 
     def alpha_bar_at(self, t: Tensor, n: int, *, clean: bool = False) -> Tensor:
         r""":math:`\bar\alpha_t` (n, 1, 1, 1); com ``clean``, aceita t = -1, a imagem limpa, em que vale 1.
@@ -298,18 +300,30 @@ def chain(
     model: Diffusion,
     x: Tensor,
     *,
-    steps: int = 30,
+    steps: int = STEPS,
     step: Jump = ddim_step,
+    order: int = 1,
     y: Tensor | None = None,
     guidance: float = 0.0,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     r"""A volta, salto a salto: em cada um a rede imagina :math:`\hat{x}_0`, e ``step`` anda na direção dela.
+
+    A imagem imaginada muda ao longo do salto. Com ``order=2``, o salto mira a que se espera no meio dele, na reta que
+    passa pela estimativa de agora e pela do salto anterior, de :math:`t'` a :math:`t`:
+
+    .. math:: D = \hat{x}_0(x_t) + \frac{\lambda_s - \lambda_t}{2(\lambda_t - \lambda_{t'})}
+        \left(\hat{x}_0(x_t) - \hat{x}_0(x_{t'})\right), \qquad \lambda = \log(\bar\alpha / (1 - \bar\alpha))
+
+    Com :func:`ddim_step` é o DPM-Solver++(2M), e com :func:`ddpm_step` o SDE-DPM-Solver++(2M): pelas mesmas avaliações
+    da rede, o erro cai com o quadrado do salto. No primeiro não há anterior e no último, até a imagem limpa, λ é
+    infinito: neles mira-se a própria estimativa.
 
     Args:
         model: o modelo.
         x: ruído inicial (n, 1, 28, 28).
         steps: saltos, de 1 a T.
         step: :func:`ddim_step` ou :func:`ddpm_step`.
+        order: 1 ou 2.
         y: (n,) dígitos pedidos; ``None`` amostra sem dígito.
         guidance: força da orientação (:func:`~course_lib.models.unet.guided`).
 
@@ -317,12 +331,23 @@ def chain(
         ``(s, x_s, x_0)`` depois de cada salto: aonde chegou, a imagem ali e a que a rede imaginou para saltar.
 
     Raises:
-        ValueError: ``steps`` ou ``guidance`` fora da faixa.
+        ValueError: ``steps``, ``order`` ou ``guidance`` fora da faixa.
+
+    Referência:
+        Lu et al. (2022), *DPM-Solver++: fast solver for guided sampling*, algoritmo 2; com ruído, seção 5.
     """
+    order = checks.integer(order, "order", high=2)
+    log_snr = model.alpha_bar.double().logit()
+    earlier: tuple[int, Tensor] | None = None
     for now, after in timesteps(model.steps, steps):
         t, s = model.at(now, len(x)), model.at(after, len(x))
-        x_0 = model.predict(x, t, y, guidance=guidance)
-        x = step(model, x, x_0, t, s)
+        x_0 = aim = model.predict(x, t, y, guidance=guidance)
+        if order == 2 and earlier is not None and after >= 0:
+            before, x_0_before = earlier
+            ahead = (log_snr[after] - log_snr[now]) / (2 * (log_snr[now] - log_snr[before]))
+            aim = x_0 + ahead * (x_0 - x_0_before)
+        x = step(model, x, aim, t, s)
+        earlier = now, x_0
         yield after, x, x_0
 
 
@@ -330,16 +355,14 @@ def sample(
     model: Diffusion,
     x: Tensor,
     *,
-    steps: int = 30,
+    steps: int = STEPS,
     step: Jump = ddim_step,
+    order: int = 1,
     y: Tensor | None = None,
     guidance: float = 0.0,
 ) -> Tensor:
-    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``: o fim da :func:`chain`, de que são os argumentos.
-
-    Com :func:`ddim_step` o acaso está todo em ``x``.
-    """
-    for _, x_s, _ in chain(model, x, steps=steps, step=step, y=y, guidance=guidance):
+    """As imagens (n, 1, 28, 28) a que leva o ruído ``x``, em que está todo o acaso do DDIM: o fim da :func:`chain`."""
+    for _, x_s, _ in chain(model, x, steps=steps, step=step, order=order, y=y, guidance=guidance):
         x = x_s
     return x
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from course_lib.files import write_atomically
 from course_lib.recipes import Recipe, Trained, get_recipe, networks
-from course_lib.runtime import device
+from course_lib.runtime import device, fast_layout
 from course_lib.weights.card import Card, WeightsError
 
 
@@ -54,8 +54,8 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     """Lê os pesos de ``NOME`` gravados por :func:`save_trained`.
 
     Returns:
-        O passo, com as redes em modo de avaliação, e o cartão. Uma rede que a receita não grava, como um discriminador
-        que só serviu ao treino, é ``None`` no passo.
+        O passo, com as redes em modo de avaliação e os pesos na ordem de :func:`~course_lib.runtime.fast_layout`, e o
+        cartão. Uma rede que a receita não grava, como um discriminador que só serviu ao treino, é ``None`` no passo.
 
     Raises:
         ValueError: modelo desconhecido.
@@ -78,7 +78,7 @@ def load_trained(folder: str | Path, name: str) -> tuple[Any, Card]:
     for part, network in stored.items():
         prefix = f"{part}."
         network.load_state_dict({key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)})
-        network.to(device()).eval()
+        network.to(device(), memory_format=fast_layout()).eval()
     return step, card
 
 

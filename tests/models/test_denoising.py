@@ -132,26 +132,41 @@ def test_only_the_denoisers_take_what_leaves_the_range(batch):
         Autoencoder()(noisy)
 
 
-def test_sampling_is_exact_when_the_denoiser_is(monkeypatch):
+class Gaussian(ConvDenoiser):
+    """O melhor denoiser de dados N(m, s²) por pixel, que sabe em que nível de ruído está."""
+
+    m, s = 0.2, 0.3
+
+    def sample(self, n, *, steps, order):
+        self.sigmas = iter([5.0 * (0.05 / 5.0) ** (k / (steps - 1)) for k in range(steps)])
+        return super().sample(n, steps=steps, order=order)
+
+    def forward(self, x):
+        variance = (2 * next(self.sigmas)) ** 2
+        return self.m + self.s**2 / (self.s**2 + variance) * (x - self.m)
+
+    def missing(self, steps, order):
+        """Quanto falta ao desvio das amostras para o exato."""
+        x = self.sample(50, steps=steps, order=order)
+        assert x.mean().item() == pytest.approx(self.m, abs=0.02)
+        return 1 - x.std().item() / (self.s**2 / (self.s**2 + 0.01) ** 0.5)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_sampling_is_exact_when_the_denoiser_is(order):
     """Com dados N(m, s²) por pixel, o melhor denoiser é conhecido: as amostras têm de sair com a mesma média e desvio.
 
     Esquecer um 2, ou o ruído que se soma de volta, muda o desvio.
     """
-    m, s = 0.2, 0.3
-    model = ConvDenoiser(1)
-    sigmas = iter([5.0 * (0.05 / 5.0) ** (k / 199) for k in range(200)])
-
-    def best(x):
-        variance = (2 * next(sigmas)) ** 2
-        return m + s**2 / (s**2 + variance) * (x - m)
-
-    monkeypatch.setattr(model, "forward", best)
-    x = model.sample(50, steps=200)
-    assert x.mean().item() == pytest.approx(m, abs=0.02)
-    assert x.std().item() == pytest.approx(s**2 / (s**2 + 0.01) ** 0.5, rel=0.05)
+    assert abs(Gaussian(1).missing(200, order)) < 0.05
 
 
-@pytest.mark.parametrize("bad", [{"n": 0}, {"n": 2, "steps": 1}, {"n": 2, "steps": 2.5}])
+def test_second_order_needs_fewer_levels():
+    model = Gaussian(1)
+    assert abs(model.missing(12, 2)) < 0.2 * abs(model.missing(12, 1))
+
+
+@pytest.mark.parametrize("bad", [{"n": 0}, {"n": 2, "steps": 1}, {"n": 2, "steps": 2.5}, {"n": 2, "order": 3}])
 def test_sampling_says_what_it_expected(bad):
     with pytest.raises(ValueError, match="esperava"):
         ConvDenoiser(1).sample(**bad)

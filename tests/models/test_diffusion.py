@@ -239,10 +239,74 @@ def test_timesteps_go_from_pure_noise_to_the_clean_image(steps):
     assert max(t - s for t, s in pairs) - min(t - s for t, s in pairs) <= 1 + (T % steps > 0)
 
 
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
 @pytest.mark.parametrize("steps", [5, T])
-def test_samplers_with_an_oracle_end_in_the_clean_image(batch, step, steps):
-    torch.testing.assert_close(sample(oracle(batch.x), noise(16), steps=steps, step=step), batch.x, rtol=0, atol=1e-4)
+def test_samplers_with_an_oracle_end_in_the_clean_image(batch, step, steps, order):
+    x = sample(oracle(batch.x), noise(16), steps=steps, step=step, order=order)
+    torch.testing.assert_close(x, batch.x, rtol=0, atol=1e-4)
+
+
+class GaussianOracle(Oracle):
+    """Conhece a distribuição: pixels independentes de N(m, s²), de que a melhor estimativa é linear em x_t."""
+
+    n_classes = None
+    m, s = 0.2, 0.15
+
+    def forward(self, x_t, t, y=None):
+        (model,) = self.model
+        index = (t * model.steps).round().long()
+        signal, noise = model.rates(model.alpha_bar_at(index, len(x_t)))
+        x_0 = (noise**2 * self.m + signal * self.s**2 * x_t) / self.spread(signal, noise) ** 2
+        return model.target(x_0, index, (x_t - signal * x_0) / noise)
+
+    def spread(self, signal, noise):
+        """O desvio de x_t."""
+        return (signal**2 * self.s**2 + noise**2).sqrt()
+
+    def error_at(self, chosen, x_T, **options):
+        """Quanto a cadeia erra no instante ``chosen``: na volta exata, x_t fica sempre aos mesmos desvios da média."""
+        (model,) = self.model
+        signal, noise = model.rates(model.alpha_bar[-1])
+        z = (x_T - signal * self.m) / self.spread(signal, noise)
+        (x,) = [x for t, x, _ in chain(model, x_T, **options) if t == chosen]
+        signal, noise = model.rates(model.alpha_bar[chosen])
+        return (x - signal * self.m - self.spread(signal, noise) * z).abs().max().item()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_error_of_the_deterministic_jump_falls_with_its_order(order):
+    """Metade do salto, erro 2^ordem vezes menor, quando a imagem limpa se sabe em forma fechada."""
+    network = GaussianOracle(None)
+    network.watch(Diffusion(network, steps=1_000, schedule="linear").double())
+    x_T = noise(2).double()
+    errors = [network.error_at(199, x_T, steps=steps, order=order) for steps in (20, 40, 80)]
+    for coarse, fine in pairwise(errors):
+        assert coarse / fine == pytest.approx(2**order, rel=0.1)
+
+
+def test_the_model_samples_by_the_second_order_and_ends_in_its_own_estimate():
+    network = GaussianOracle(None)
+    model = network.watch(Diffusion(network, steps=T))
+    torch.manual_seed(0)
+    found = model.sample(2, steps=6)
+    torch.manual_seed(0)
+    (*_, (_, x, x_0)) = chain(model, noise(2), steps=6, order=2)
+    assert torch.equal(found, x)
+    torch.testing.assert_close(x, x_0)
+    torch.manual_seed(0)
+    assert not torch.allclose(found, sample(model, noise(2), steps=6, order=1), atol=1e-3)
+
+
+def test_noisy_jumps_of_second_order_keep_the_distribution_better():
+    """Com ruído o acaso não deixa comparar imagens: compara-se o desvio de muitas, que a forma fechada dá."""
+    network = GaussianOracle(None)
+    model = network.watch(Diffusion(network, steps=1_000, schedule="linear"))
+    exact, x_T, missing = network.spread(*model.rates(model.alpha_bar[99])).item(), noise(64), []
+    for order in (1, 2):
+        (x,) = [x for t, x, _ in chain(model, x_T, steps=10, step=ddpm_step, order=order) if t == 99]
+        missing.append(abs(x.std().item() / exact - 1))
+    assert missing[1] < 0.8 * missing[0]
 
 
 @pytest.mark.parametrize("step", [ddpm_step, ddim_step])
