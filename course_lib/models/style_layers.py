@@ -100,7 +100,9 @@ def adaptive_instance_norm(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     Referência:
         Karras, Laine e Aila (2019), *A style-based generator architecture*, equação 1.
     """
-    return F.instance_norm(h, eps=EPSILON) * scale[:, :, None, None] + shift[:, :, None, None]
+    # De um exemplo só, com os canais juntos na memória, o PyTorch erra o gradiente da instance_norm.
+    h = F.group_norm(h, h.shape[1], eps=EPSILON) if len(h) == 1 else F.instance_norm(h, eps=EPSILON)
+    return h * scale[:, :, None, None] + shift[:, :, None, None]
 
 
 class SynthesisLayer(nn.Module):

@@ -22,6 +22,8 @@ from typing import Any, NoReturn
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from course_lib import runtime
 from course_lib.runtime import Place
@@ -31,6 +33,7 @@ ANSWER = timedelta(seconds=45)
 # E por um que pode estar baixando ou lendo os dados.
 PREPARATION = timedelta(hours=1)
 
+SAME_COMMAND = "Rode o mesmo comando em todas as máquinas, cada uma com o seu --node-rank"
 RESUME = "O último checkpoint está inteiro: o mesmo comando retoma dele, com quantos processos for."
 
 
@@ -139,15 +142,21 @@ def _backend(place: Place) -> str:
 
 def _meet(place: Place) -> Any:
     """O quadro de recados, quando todos chegaram a ele."""
+    who = f"processo {place.rank} de {place.count}"
     try:
-        store, _, _ = next(dist.rendezvous("env://", place.rank, place.count, timeout=ANSWER))
+        store, _, _ = next(rendezvous("env://", place.rank, place.count, timeout=ANSWER))
+    except dist.DistStoreError as error:
+        raise ProcessError(f"{who}: esperei {ANSWER.seconds} s e nem todos chegaram. {SAME_COMMAND}") from error
     except (RuntimeError, ValueError) as error:
+        if place.rank == 0:
+            raise ProcessError(
+                f"{who}: não consegui abrir {place.master}; escolha outra porta (--master-port)"
+            ) from error
         raise ProcessError(
-            f"processo {place.rank} de {place.count}: não alcancei o mestre em {place.master} em "
-            f"{ANSWER.seconds} s. Confira o endereço e a porta (--master-addr, --master-port), se há firewall entre as "
-            "máquinas, e se o processo 0 está rodando"
+            f"{who}: não alcancei o mestre em {place.master} em {ANSWER.seconds} s. Confira o endereço e a porta "
+            "(--master-addr, --master-port), se há firewall entre as máquinas, e se o processo 0 está rodando"
         ) from error
-    store = dist.PrefixStore("curso", store)
+    store = PrefixStore("curso", store)
     store.set(f"presente/{place.rank}", "")
     names = {rank: f"presente/{rank}" for rank in range(place.count)}
     try:
@@ -155,8 +164,7 @@ def _meet(place: Place) -> Any:
     except RuntimeError as error:
         missing = ", ".join(str(rank) for rank, name in names.items() if not store.check([name]))
         raise ProcessError(
-            f"processo {place.rank} de {place.count}: esperei {ANSWER.seconds} s e não chegou o processo {missing}. "
-            "Rode o mesmo comando em todas as máquinas, cada uma com o seu --node-rank"
+            f"{who}: esperei {ANSWER.seconds} s e faltou o processo {missing}. {SAME_COMMAND}"
         ) from error
     return store
 

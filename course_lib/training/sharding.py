@@ -207,7 +207,7 @@ class Sharing(TorchFunctionMode):
         Tensor.backward(loss, gradient * self.mine.weight, *args, **kwargs)
 
     def _sized_draw(self, func: Callable[..., Tensor], args: Any, kwargs: dict[str, Any]) -> Tensor:
-        """``torch.randn(n, 20)``, ``torch.rand((n, 20))`` ou ``torch.randint(10, (n,))``: a forma é o que vem no fim."""
+        """``torch.randn(n, 20)``, ``torch.rand((n, 20))``, ``torch.randint(10, (n,))``: a forma é o que vem no fim."""
         options = dict(kwargs)
         if "size" in options:
             before, size = args, tuple(options.pop("size"))
