@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -16,9 +17,10 @@ import pytest
 import torch
 
 from course_lib import cli, runtime
-from course_lib.recipes import RECIPES
+from course_lib.recipes import RECIPES, train
 from course_lib.training import distributed, sharding
 from course_lib.training.distributed import ProcessError
+from course_lib.weights.card import Card
 
 PROGRAM = Path(distributed_program.__file__)
 FAMILIES = list(RECIPES)
@@ -167,6 +169,14 @@ def test_a_killed_process_ends_all_and_the_same_command_resumes(started):
         assert difference(checkpoint, expected) < CLOSE
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_card_says_how_many_processes(monkeypatch, count):
+    trained = train("gan", profile="rapido", dataset=distributed_program.images(40), progress=False)
+    monkeypatch.setattr(distributed, "process_count", lambda: count)
+    card = Card.of(trained, profile="rapido", seed=0, metrics={}, sha256="")
+    assert json.loads(card.to_json())["processes"] == count
+
+
 # --- quem não chega ---------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +255,7 @@ DRAWS = {
     "randn_like": torch.randn_like,
     "rand_like": torch.rand_like,
     "normal_": lambda x: torch.empty_like(x).normal_(),
-    "trunc_normal_": lambda x: torch.nn.init.trunc_normal_(torch.empty_like(x)),
+    "uniform_": lambda x: torch.empty_like(x).uniform_(-1, 3),
 }
 
 
