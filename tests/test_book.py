@@ -276,8 +276,8 @@ def test_the_table_of_processes_writes_differences_and_times() -> None:
     measures = {"maior diferença, float64": 1e-15, "maior diferença, float32": 2.6e-5}
     timed = {"variant": "vae", "measures": measures, "seconds": {"1": 6.0, "2": 4.0}}
     assert processes.rows([timed, {"variant": "gan", "measures": measures}]) == [
-        ("``vae``", "1·10⁻¹⁵", "3·10⁻⁵", "6,0", "4,0", "1,50"),
-        ("``gan``", "1·10⁻¹⁵", "3·10⁻⁵", "", "", ""),
+        ("``vae``", "10⁻¹⁵", "3·10⁻⁵", "6,0", "4,0", "1,50"),
+        ("``gan``", "10⁻¹⁵", "3·10⁻⁵", "", "", ""),
     ]
 
 
