@@ -18,7 +18,9 @@ from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
 from course_lib.files import write_atomically
 from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
 from course_lib.text import number
+from course_lib.training import distributed
 from course_lib.training.checkpoint import CheckpointError
+from course_lib.training.distributed import ProcessError
 from course_lib.training.finite import NonFiniteLossError
 from course_lib.weights import SHIPPED, WeightsError, draw, load_trained, measure, round_weights, save_trained
 
@@ -42,13 +44,17 @@ def weights_folder(name: str, chosen: Path | None) -> Path:
 def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: PhotoDomains | None = None) -> int:
     """Treina, com retomada, e grava pesos e cartão em ``folder``. Devolve o código de saída.
 
-    Com ``photos``, os dados são elas, e não o MNIST.
+    Com ``photos``, os dados são elas, e não o MNIST. Entre vários processos, só o primeiro mede e grava.
     """
     checkpoint = folder / f"{name}-{profile}-{seed}.ckpt"
     if checkpoint.exists():
         print(f"Retomando de {checkpoint}")
-    print(f"Treinando {get_recipe(name).title} no perfil {profile} em {runtime.device()}")
+    among = f", em {distributed.process_count()} processos" if distributed.process_count() > 1 else ""
+    print(f"Treinando {get_recipe(name).title} no perfil {profile} em {runtime.device()}{among}")
     trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    distributed.leave()
+    if not distributed.is_first():
+        return 130 if trained.history.interrupted else 0
     if not len(trained.history):
         print("Nenhuma época terminou: não há pesos a gravar.")
         return 130
@@ -173,6 +179,17 @@ def build_parser() -> console.Parser:
 
 
 def _train_with(options: argparse.Namespace) -> int:
+    with distributed.joined():
+        try:
+            return _train_alone_or_not(options)
+        except (CheckpointError, NonFiniteLossError, KeyboardInterrupt):
+            # O que acontece em todos os processos, quem diz é um.
+            if distributed.is_first():
+                raise
+            raise SystemExit(1) from None
+
+
+def _train_alone_or_not(options: argparse.Namespace) -> int:
     profile = options.perfil or runtime.profile()
     folder = options.saida or models_folder()
     recipe, photos = get_recipe(options.nome), None
@@ -191,7 +208,7 @@ def _train_with(options: argparse.Namespace) -> int:
         # Dito já, e não depois de ler as fotos ou no meio do treino.
         least = recipe.least_side(recipe.config) if recipe.least_side is not None else 8
         checks.integer(side, "--tamanho", low=max(8, least), multiple=8)
-        photos = PhotoDomains.from_folders(*folders, side)
+        photos = PhotoDomains.from_folders(*folders, side, progress=distributed.is_first())
         print(f"Dados: {photos.name}")
     return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
 
@@ -199,7 +216,7 @@ def _train_with(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Executa um comando. Erros esperados saem numa linha, em português, com código 1."""
     options = build_parser().parse_args(arguments)
-    return console.run(lambda: _run(options), CheckpointError, NonFiniteLossError, WeightsError)
+    return console.run(lambda: _run(options), CheckpointError, NonFiniteLossError, ProcessError, WeightsError)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ Variáveis reconhecidas:
     CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
     CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
     CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
+    RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as do torchrun, num treinamento de vários processos.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -70,6 +71,46 @@ def device() -> torch.device:
             f"CURSO_DISPOSITIVO={name!r} não está disponível aqui: use 'cpu' ou apague a variável"
         ) from error
     return torch.device(name)
+
+
+class Place(NamedTuple):
+    """O lugar deste processo entre os que treinam juntos.
+
+    Attributes:
+        rank: o número dele, a partir de 0, entre todos.
+        local_rank: o número dele entre os da mesma máquina.
+        count: quantos são ao todo.
+        master: endereço e porta da máquina em que está o processo 0.
+    """
+
+    rank: int
+    local_rank: int
+    count: int
+    master: str
+
+
+def process_place() -> Place | None:
+    """O lugar deste processo, se o ``torchrun`` (ou quem escreve as mesmas variáveis) o abriu; sozinho, ``None``.
+
+    Raises:
+        ValueError: as variáveis estão pela metade, ou não são números que sirvam.
+    """
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    found = {name: os.environ.get(name, "") for name in names}
+    if not found["RANK"] or not found["WORLD_SIZE"]:
+        return None
+    # Fora do torchrun, a máquina é uma só: o número entre todos é o número nela.
+    found["LOCAL_RANK"] = os.environ.get("LOCAL_RANK") or found["RANK"]
+    numbers = [found[name] for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")]
+    if (
+        not all(value.isdecimal() for value in numbers)
+        or int(numbers[0]) >= int(numbers[2])
+        or not found["MASTER_ADDR"]
+    ):
+        came = ", ".join(f"{name}={value!r}" for name, value in found.items())
+        raise ValueError(f"variáveis do torchrun: vieram {came}; quem as escreve à mão precisa de todas")
+    rank, local_rank, count, port = map(int, numbers)
+    return Place(rank, local_rank, count, f"{found['MASTER_ADDR']}:{port}") if count > 1 else None
 
 
 def fast_dtype() -> torch.dtype | None:
@@ -174,7 +215,9 @@ def isolated_seed(seed: int) -> Iterator[None]:
 
     Assim, inserir um treinamento no meio de um caderno não muda o que as células seguintes sorteiam.
     """
-    with torch.random.fork_rng():
+    # Só a GPU em uso: com várias na máquina, o PyTorch guardaria o estado de todas, e avisaria da demora.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else None
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 

@@ -20,7 +20,7 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 
 import course_lib
 from book import build, ledger, times
-from book.course_book import bibliography, boxes, durations, search
+from book.course_book import bibliography, boxes, durations, processes, search
 from book.course_book.interface import read_repository
 from course_lib.files import MNIST_FILES
 
@@ -271,6 +271,15 @@ def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
     study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
     assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
     assert durations.durations(times.STUDY, set(DOCUMENTS))
+
+
+def test_the_table_of_processes_writes_differences_and_times() -> None:
+    measures = {"maior diferença, float64": 1e-15, "maior diferença, float32": 2.6e-5}
+    timed = {"variant": "vae", "measures": measures, "seconds": {"1": 6.0, "2": 4.0}}
+    assert processes.rows([timed, {"variant": "gan", "measures": measures}]) == [
+        ("``vae``", "10⁻¹⁵", "3·10⁻⁵", "6,0", "4,0", "1,50"),
+        ("``gan``", "10⁻¹⁵", "3·10⁻⁵", "", "", ""),
+    ]
 
 
 def luminance(colour: str) -> float:

@@ -19,6 +19,7 @@ from . import (
     interface,
     offline,
     pending,
+    processes,
     reference,
     search,
     translation,
@@ -42,6 +43,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         citations,
         glossary,
         durations,
+        processes,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

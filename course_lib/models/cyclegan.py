@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from course_lib import checks
 from course_lib.contracts import Terms, UnpairedBatch
-from course_lib.models.layers import fast_tanh, frozen
+from course_lib.models.layers import fast_tanh, frozen, whole_batch
 
 
 class ResnetBlock(nn.Module):
@@ -175,6 +175,7 @@ class ImagePool:
         self.capacity = int(capacity)  # um inteiro do NumPy não voltaria do checkpoint
         self.images: list[Tensor] = []
 
+    @whole_batch
     @torch.no_grad()
     def __call__(self, fakes: Tensor) -> Tensor:
         """Lote (B, C, H, W), sem gradiente, de imagens novas e antigas, a partir das novas: fakes (B, C, H, W)."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks, runtime
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.models.flows import Bijection, Chain, Flow
-from course_lib.models.layers import start_at_zero
+from course_lib.models.layers import start_at_zero, whole_batch
 from course_lib.models.mixture_flows import MixtureCDF, MixtureCoupling
 
 LEVELS = 256
@@ -20,6 +20,12 @@ IMAGES_AT_ONCE = 500
 
 
 # --- de pixels a números reais ----------------------------------------------------------------------------------------
+
+
+@whole_batch
+def _truncated_normal(x: Tensor, limit: float) -> Tensor:
+    # O sorteio é por rejeição, e de quantas vezes se repete decide o lote inteiro.
+    return nn.init.trunc_normal_(torch.empty_like(x), a=-limit, b=limit)
 
 
 class Dequantize(Bijection):
@@ -64,9 +70,8 @@ class Dequantize(Bijection):
         log_det = x.new_full((len(x),), -math.prod(x.shape[1:]) * math.log(LEVELS))
         if self.std is None:
             return (levels + torch.rand_like(x)) / LEVELS, log_det
-        noise = torch.empty_like(x)
         limit = 0.5 / self.std  # onde estão as paredes, em desvios
-        nn.init.trunc_normal_(noise, a=-limit, b=limit)
+        noise = _truncated_normal(x, limit)
         inside = math.erf(limit / math.sqrt(2))
         log_q = -0.5 * noise.square() - math.log(self.std * inside * math.sqrt(2 * math.pi))
         u = (levels + 0.5 + self.std * noise) / LEVELS

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import LabelledBatch, Terms
+from course_lib.models.layers import whole_batch
 
 
 class JudgeNetwork(nn.Module):
@@ -58,6 +59,7 @@ class _BatchNorm(nn.BatchNorm1d):
     médias móveis, como fora do treino.
     """
 
+    @whole_batch
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) == 1:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
@@ -81,7 +83,7 @@ def classification_objective(model: nn.Module, batch: LabelledBatch, *, shift: i
     """
     x = batch.x
     if shift:
-        down, right = torch.randint(-shift, shift + 1, (2,)).tolist()
+        down, right = (int(torch.randint(-shift, shift + 1, ())) for _ in range(2))
         # A borda do MNIST é fundo: o que sai de um lado e volta do outro é preto.
         x = x.roll((down, right), (2, 3))
     logits = model(x)

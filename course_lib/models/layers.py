@@ -1,4 +1,4 @@
-"""O que duas famílias usam: a rede densa, as imagens em fila, a classe, os sorteios, a precisão, as redes paradas."""
+"""O que duas famílias usam: a rede densa, as imagens em fila, a classe, os sorteios, a precisão, o lote inteiro."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import wrap_torch_function
 
 from course_lib import checks
 from course_lib.checks import IMAGE_SHAPE as IMAGE_SHAPE
 from course_lib.contracts import Batch
 
 IMAGE_DIM = math.prod(IMAGE_SHAPE)
+
+P = ParamSpec("P")
+
+# As funções marcadas por whole_batch.
+WHOLE_BATCH: set[Callable[..., Any]] = set()
 
 
 def mlp(sizes: Sequence[int], *, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -198,3 +204,21 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter, required in before:
             parameter.requires_grad_(required)
+
+
+def whole_batch(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Marca uma função em que cada exemplo depende dos outros do lote, e que por isso precisa do lote inteiro.
+
+    Num processo só, a função é a mesma. Quando vários dividem um lote, quem o reparte chama a função com os exemplos
+    de todos, e devolve a cada um o que é dos seus (veja :mod:`course_lib.training.sharding`).
+
+    Args:
+        function: recebe tensores (B, …) e devolve um tensor (B, …).
+    """
+
+    def tensors(*args: P.args, **_kwargs: P.kwargs) -> list[Tensor]:
+        return [value for value in args if isinstance(value, Tensor)]
+
+    marked: Callable[P, Tensor] = wrap_torch_function(tensors)(function)
+    WHOLE_BATCH.add(marked)
+    return marked

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_lib.models.layers import whole_batch
+
 SLOPE = 0.2
 # A leaky ReLU encolhe a variância de uma normal a (1 + 0,2²) / 2; este ganho a devolve a 1.
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
@@ -98,7 +100,9 @@ def adaptive_instance_norm(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     Referência:
         Karras, Laine e Aila (2019), *A style-based generator architecture*, equação 1.
     """
-    return F.instance_norm(h, eps=EPSILON) * scale[:, :, None, None] + shift[:, :, None, None]
+    # De um exemplo só, com os canais juntos na memória, o PyTorch erra o gradiente da instance_norm.
+    h = F.group_norm(h, h.shape[1], eps=EPSILON) if len(h) == 1 else F.instance_norm(h, eps=EPSILON)
+    return h * scale[:, :, None, None] + shift[:, :, None, None]
 
 
 class SynthesisLayer(nn.Module):
@@ -190,6 +194,7 @@ def demodulation(conv: EqualizedConv2d, style: Tensor) -> Tensor:
     return torch.rsqrt(style.square() @ power.T + EPSILON)
 
 
+@whole_batch
 def minibatch_std(h: Tensor, group: int = 8) -> Tensor:
     """Junta a h um canal com o desvio padrão dentro do grupo: (B, C + 1, H, W) de h (B, C, H, W).
 

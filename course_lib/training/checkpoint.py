@@ -15,6 +15,7 @@ import torch
 from course_lib import runtime
 from course_lib.contracts import Stateful, Step
 from course_lib.files import write_atomically
+from course_lib.training import distributed
 from course_lib.training.history import History
 
 
@@ -74,7 +75,9 @@ class Checkpoint:
         self.data = data
 
     def save(self, history: History) -> None:
-        """Grava o estado das partes e o histórico; se não consegue, avisa e segue."""
+        """Grava o estado das partes e o histórico; se não consegue, avisa e segue. Entre vários processos, só o 0."""
+        if not distributed.is_first():
+            return
         state = {
             "seed": self.seed,
             "steps": self.steps,
@@ -97,9 +100,11 @@ class Checkpoint:
         Raises:
             CheckpointError: o arquivo está estragado ou é de outro treinamento; as partes ficam como estavam.
         """
-        if not self.path.exists():
+        # As outras máquinas podem não ter a pasta em que o processo 0 grava: o que ele lê é de todos.
+        content = distributed.from_first(lambda: read_checkpoint(self.path))
+        if content is None:
             return History()
-        state = load_checkpoint(self.path)
+        state = load_checkpoint(self.path, content)
         history = History.from_dict(state["history"])
         self._check_training(state, len(history), epochs)
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
@@ -169,25 +174,41 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Lê um checkpoint sem executar nada do que está nele.
+def read_checkpoint(path: Path) -> bytes | None:
+    """O conteúdo do arquivo de um checkpoint; ``None`` se ele não existe.
+
+    Raises:
+        CheckpointError: o arquivo não pôde ser lido.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(f"{path}: não consegui ler o checkpoint ({error.strerror or error})") from error
+
+
+def load_checkpoint(path: Path, content: bytes) -> dict[str, Any]:
+    """O checkpoint que estava em ``path``, sem executar nada do que está nele.
+
+    Args:
+        path: de onde veio, para a mensagem.
+        content: o conteúdo do arquivo.
 
     Raises:
         CheckpointError: o arquivo está truncado, alterado, ilegível, ou não é um checkpoint do curso.
     """
     try:
         # torch.load não confere o CRC do que lê: um byte trocado no disco viraria um peso errado, em silêncio.
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             altered = archive.testzip()
         if altered is not None:
             raise zipfile.BadZipFile(f"CRC de {altered} não confere")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path}: o checkpoint está truncado ou alterado, ou não é deste curso. Apague-o para recomeçar do zero."
         ) from error
-    except OSError as error:
-        raise CheckpointError(f"{path}: não consegui ler o checkpoint ({error.strerror or error})") from error
     if not isinstance(state, dict) or not {"seed", "steps", "history", "parts"} <= state.keys():
         raise CheckpointError(f"{path}: não é um checkpoint do curso. Apague-o ou escolha outro nome.")
     return state

@@ -14,10 +14,12 @@ from tqdm import tqdm
 from course_lib import checks, runtime
 from course_lib.contracts import BatchSource, Step
 from course_lib.text import number
+from course_lib.training import distributed
 from course_lib.training.checkpoint import Checkpoint, training_parts
 from course_lib.training.finite import check_terms, check_weights
 from course_lib.training.history import History
 from course_lib.training.means import TermMeans
+from course_lib.training.sharding import shared
 
 # De quantos em quantos passos o laço olha as perdas: raro o bastante para não sincronizar a GPU a cada passo.
 CHECK_EVERY = 50
@@ -42,6 +44,9 @@ def fit(
     O acaso de cada época depende só de ``(seed, época)``: a mesma semente dá o mesmo histórico, e um treinamento
     retomado chega aos mesmos pesos, bit a bit. O gerador global volta, no fim, ao estado em que estava.
 
+    Se o ``torchrun`` abriu vários processos, cada um faz a sua fatia de cada lote, e o resultado é o de um só (veja
+    :mod:`course_lib.training.sharding`); só o primeiro grava e mostra a barra.
+
     Ctrl-C para o laço e devolve o histórico das épocas terminadas (``interrupted=True``); os pesos ficam como estão.
 
     Args:
@@ -64,6 +69,7 @@ def fit(
         ValueError: ``epochs`` ou ``seed`` fora da faixa, ``batches`` vazio, ou ``step`` não devolve escalares.
         NonFiniteLossError: um termo ou um peso deixou de ser finito; o último checkpoint bom fica no disco.
         CheckpointError: o checkpoint está estragado ou é de outro treinamento.
+        ProcessError: entre vários processos, um sumiu, ou tem outros dados.
     """
     epochs = checks.integer(epochs, "epochs")
     seed = checks.integer(seed, "seed", low=0, high=2**32 - 1)
@@ -72,8 +78,10 @@ def fit(
     saved = None
     if checkpoint is not None:
         saved = Checkpoint(checkpoint, parts, seed=seed, steps=steps, data=_fingerprint(batches))
+    distributed.agree("semente, passos por época e dados", lambda: f"{seed}, {steps} e {_fingerprint(batches)}")
     history = saved.resume(epochs) if saved else History()
-    with _progress_bar(steps, epochs, len(history), description, progress) as bar:
+    progress = progress and distributed.is_first()
+    with shared(step, parts) as step, _progress_bar(steps, epochs, len(history), description, progress) as bar:
         try:
             for epoch in range(len(history), epochs):
                 with runtime.isolated_seed(runtime.derive_seed(seed, NOISE, epoch)):

@@ -28,7 +28,7 @@ class TermMeans:
             ValueError: o que veio no primeiro lote não é um dicionário de escalares.
         """
         if not self.names:
-            self.names = _term_names(terms)
+            self.names = term_names(terms)
             device = next(iter(terms.values())).device
             # As GPUs da Apple não têm float64.
             dtype = torch.float32 if device.type == "mps" else torch.float64
@@ -41,8 +41,12 @@ class TermMeans:
         return dict(zip(self.names, (self._sums / self.seen).tolist(), strict=True))
 
 
-def _term_names(terms: Any) -> list[str]:
-    """Nomes dos termos, depois de conferir o primeiro dicionário que o passo devolveu."""
+def term_names(terms: Any) -> list[str]:
+    """Nomes dos termos, depois de conferir o dicionário que o passo devolveu.
+
+    Raises:
+        ValueError: não é um dicionário de escalares.
+    """
     if not isinstance(terms, dict) or not terms:
         raise ValueError(f"step: devolveu {type(terms).__name__}; esperava um dicionário {{termo: escalar}}")
     for name, value in terms.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,7 @@ import torch
 
 from course_lib import __version__, runtime
 from course_lib.recipes import Config, Recipe, Trained, networks
-from course_lib.training import History
+from course_lib.training import History, distributed
 
 # Sobe quando o mesmo arquivo passa a querer dizer outra coisa.
 FORMAT = 2
@@ -60,6 +60,7 @@ class Card:
         machine: processador.
         versions: da biblioteca, do PyTorch e do Python.
         sha256: do arquivo de pesos.
+        processes: quantos processos dividiram cada lote.
     """
 
     format: int
@@ -77,6 +78,7 @@ class Card:
     machine: str
     versions: dict[str, str]
     sha256: str
+    processes: int = 1
 
     @classmethod
     def of(cls, trained: Trained, *, profile: str, seed: int, metrics: Mapping[str, float], sha256: str) -> Card:
@@ -100,6 +102,7 @@ class Card:
             machine=platform.processor() or platform.machine(),
             versions={"course_lib": __version__, "torch": torch.__version__, "python": platform.python_version()},
             sha256=sha256,
+            processes=distributed.process_count(),
         )
 
     @property
@@ -178,10 +181,11 @@ def _decode(kind: Any, value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             raise _DamagedError(f"{name} é {type(value).__name__}")
         hints = get_type_hints(origin)
-        missing = [field for field in hints if field not in value]
+        # O que tem valor padrão é mais novo que os cartões que não o trazem.
+        missing = [one.name for one in fields(origin) if one.name not in value and one.default is MISSING]
         if missing:
             raise _DamagedError(f"falta {', '.join(missing)} em {name}")
-        return origin(**{field: _decode(hint, value[field], field) for field, hint in hints.items()})  # type: ignore[operator]
+        return origin(**{field: _decode(hint, value[field], field) for field, hint in hints.items() if field in value})  # type: ignore[operator]
     expected = (int, float) if origin is float else origin
     if origin is not Any and not isinstance(value, expected):
         raise _DamagedError(f"{name} é {type(value).__name__}")

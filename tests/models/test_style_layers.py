@@ -37,6 +37,18 @@ def test_adain_writes_the_statistics_of_the_style_in_each_map():
     torch.testing.assert_close(adaptive_instance_norm(h, scale, shift)[1:], y[1:])
 
 
+@pytest.mark.parametrize("examples", [1, 3])
+def test_the_gradient_of_adain_with_the_channels_together_in_memory(examples):
+    """De um exemplo só, o PyTorch erra o da instance_norm; aqui, contra a conta escrita por extenso."""
+    h, pull = (torch.randn(examples, 5, 6, 7).double().to(memory_format=torch.channels_last) for _ in range(2))
+    h.requires_grad_()
+    ones, zeros = torch.ones(examples, 5).double(), torch.zeros(examples, 5).double()
+    (found,) = torch.autograd.grad(adaptive_instance_norm(h, ones, zeros), h, pull)
+    centred = h - h.mean((2, 3), keepdim=True)
+    (expected,) = torch.autograd.grad(centred * centred.square().mean((2, 3), keepdim=True).rsqrt(), h, pull)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
 def test_pixel_norm_by_hand():
     assert pixel_norm(torch.tensor([[3.0, 4.0]])).tolist()[0] == pytest.approx([3 / 12.5**0.5, 4 / 12.5**0.5])
 
