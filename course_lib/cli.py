@@ -12,9 +12,10 @@ import torch
 from tqdm import tqdm
 
 from course_lib import checks, console, runtime
-from course_lib.console import positive_integer
+from course_lib.console import positive_integer, whole_number
 from course_lib.data import DataError, ImageDataset, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.data.readers import is_lost_reader
 from course_lib.files import write_atomically
 from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
 from course_lib.text import number
@@ -48,7 +49,14 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: P
     if checkpoint.exists():
         print(f"Retomando de {checkpoint}")
     print(f"Treinando {get_recipe(name).title} no perfil {profile} em {runtime.device()}")
-    trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    try:
+        trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    except (DataError, RuntimeError) as error:
+        lost = "um dos processos que leem as fotos morreu (falta de memória?)" if is_lost_reader(error) else ""
+        if not lost and not isinstance(error, DataError):
+            raise
+        kept = f"; o checkpoint em {checkpoint} permite retomar depois" if checkpoint.exists() else ""
+        raise DataError(f"{lost or error}{kept}") from error
     if not len(trained.history):
         print("Nenhuma época terminou: não há pesos a gravar.")
         return 130
@@ -140,6 +148,12 @@ def build_parser() -> console.Parser:
         metavar="N",
         help="lado das fotos, múltiplo de 8, a partir de 24 (padrão: 256)",
     )
+    training.add_argument(
+        "--leitores",
+        type=whole_number,
+        metavar="N",
+        help="processos que leem as fotos (padrão: metade dos núcleos, até 8; 0: nenhum)",
+    )
 
     sampling = commands.add_parser("amostrar", help="gera amostras e as grava num arquivo .npz")
     sampling.add_argument("nome", metavar="NOME", choices=SAMPLERS, help=f"modelo: {', '.join(SAMPLERS)}")
@@ -179,6 +193,7 @@ def _train_with(options: argparse.Namespace) -> int:
     folders = options.dominio_x, options.dominio_y
     if folders == (None, None):
         checks.require(options.tamanho is None, "--tamanho é o lado das fotos: informe --dominio-x e --dominio-y")
+        checks.require(options.leitores is None, "--leitores leem fotos: informe --dominio-x e --dominio-y")
         missing = recipe.data is PhotoDomains
         checks.require(not missing, f"{recipe.name} treina com as suas fotos: informe --dominio-x e --dominio-y")
     else:
@@ -191,7 +206,7 @@ def _train_with(options: argparse.Namespace) -> int:
         # Dito já, e não depois de ler as fotos ou no meio do treino.
         least = recipe.least_side(recipe.config) if recipe.least_side is not None else 8
         checks.integer(side, "--tamanho", low=max(8, least), multiple=8)
-        photos = PhotoDomains.from_folders(*folders, side)
+        photos = PhotoDomains.from_folders(*folders, side, workers=options.leitores)
         print(f"Dados: {photos.name}")
     return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
 

@@ -5,6 +5,7 @@ Variáveis reconhecidas:
     CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
     CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
     CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
+    LOCAL_WORLD_SIZE: quantos processos o ``torchrun`` pôs nesta máquina.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ import torch
 from course_lib import files
 
 PROFILES = ("rapido", "padrao", "completo")
+
+# Mais que isto, os processos que leem dados só disputam o disco e a memória.
+MOST_READERS = 8
 
 T = TypeVar("T")
 
@@ -82,6 +86,15 @@ def fast_dtype() -> torch.dtype | None:
         able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = where == "cpu" and (able.get("avx512_bf16", False) or able.get("amx_bf16", False))
     return torch.bfloat16 if fast else None
+
+
+def reader_count() -> int:
+    """Quantos processos à parte leem os dados de um treinamento: metade dos núcleos, até oito; com um núcleo, nenhum.
+
+    A outra metade faz as contas. O ``torchrun`` diz por quantos treinamentos os núcleos desta máquina se dividem.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores // (2 * int(os.environ.get("LOCAL_WORLD_SIZE") or 1)), MOST_READERS)
 
 
 def data_root() -> Path | None:
