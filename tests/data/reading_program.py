@@ -1,7 +1,7 @@
 """O treinamento que os testes interrompem: ``reading_program.py MODO X Y SAÍDA``, com o modo de criar processos.
 
-Grava em SAÍDA o resumo dos lotes de uma época, e então treina; no terceiro passo cria ``SAÍDA.parado``, com os números
-dos seus leitores, e dorme à espera do sinal.
+No terceiro passo grava em SAÍDA o resumo dos lotes que viu, em ``SAÍDA.parado`` os números dos seus leitores, e dorme à
+espera do sinal.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,11 @@ import torch
 from course_lib.data import PhotoDomains, UnpairedBatch
 from course_lib.training import fit
 
+STEPS = 3
+
 
 def digest(batches: Iterable[UnpairedBatch]) -> str:
-    """O resumo de todos os pixels de uma época."""
+    """O resumo de todos os pixels destes lotes."""
     found = hashlib.sha256()
     for batch in batches:
         for images in batch:
@@ -28,26 +31,30 @@ def digest(batches: Iterable[UnpairedBatch]) -> str:
     return found.hexdigest()
 
 
-class StopAtThirdStep:
-    def __init__(self, output: str) -> None:
-        self.steps, self.output = 0, Path(output)
+class Reading:
+    """Passo que só guarda os lotes que viu, e no terceiro para à espera do sinal."""
 
-    def on_step(self) -> None:
-        self.steps += 1
-        if self.steps == 3:
-            readers = [str(child.pid) for child in multiprocessing.active_children()]
+    def __init__(self, output: str) -> None:
+        self.seen: list[UnpairedBatch] = []
+        self.output = Path(output)
+
+    def __call__(self, batch: UnpairedBatch) -> dict[str, torch.Tensor]:
+        self.seen.append(batch)
+        if len(self.seen) == STEPS:
+            self.output.write_text(digest(self.seen))
             mark = Path(f"{self.output}.parado")
-            mark.with_suffix(".tmp").write_text(" ".join(readers))
+            mark.with_suffix(".tmp").write_text(" ".join(str(child.pid) for child in multiprocessing.active_children()))
             mark.with_suffix(".tmp").replace(mark)
             time.sleep(600)
+        return {"loss": torch.zeros(())}
 
 
 def main() -> None:
     mode, x, y, output = sys.argv[1:]
     multiprocessing.set_start_method(mode)
-    batches = PhotoDomains.from_folders(x, y, 16, workers=2, progress=False).batches(2, seed=3)
-    Path(output).write_text(digest(batches))
-    fit(lambda batch: {"loss": torch.zeros(())}, batches, epochs=2, callbacks=[StopAtThirdStep(output)], progress=False)
+    # Conferir sem leitores poupa começá-los do zero mais duas vezes.
+    domains = replace(PhotoDomains.from_folders(x, y, 16, workers=0, progress=False), workers=2)
+    fit(Reading(output), domains.batches(2, seed=3), epochs=2, progress=False)
 
 
 if __name__ == "__main__":

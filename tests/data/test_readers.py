@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -35,8 +36,13 @@ def dies(key: int) -> None:
 
 def readers() -> list[psutil.Process]:
     """Os processos filhos vivos; o que o ``multiprocessing`` deixa para contar recursos não é um leitor."""
-    own = [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
-    return [one for one in own if "resource_tracker" not in " ".join(one.cmdline())]
+    alive = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            # Um que já morreu não tem mais linha de comando.
+            command = " ".join(one.cmdline())
+            alive += [one] if command and "resource_tracker" not in command else []
+    return alive
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +97,8 @@ def test_the_global_generator_is_left_alone(workers):
 def test_a_reader_that_dies_is_recognized():
     with pytest.raises(RuntimeError) as error:
         list(read_ahead(dies, range(4), 2))
+    # O outro também está morrendo.
+    psutil.wait_procs(readers(), timeout=600)
     assert is_lost_reader(error.value)
     assert not is_lost_reader(RuntimeError("outra coisa"))
     assert not is_lost_reader(ValueError("DataLoader worker"))
