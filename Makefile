@@ -6,6 +6,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.pronto
 PORT ?= 8000
 
+# O PyTorch do registro traz no Linux as bibliotecas da CUDA, 5 GB que um computador sem placa da NVIDIA não usa; o de CPU
+# mora noutro índice. A escolha fica gravada no ambiente: os comandos seguintes não precisam repeti-la.
+INSTALLED := $(or $(shell cat "$(READY)" 2> /dev/null),registro)
+TORCH ?= $(INSTALLED)
+TORCH_INDICE ?= https://download.pytorch.org/whl/cpu
+ifeq ($(filter cpu registro,$(TORCH)),)
+$(error TORCH=$(TORCH): as opções são cpu (sem as bibliotecas da CUDA) e registro)
+endif
+
 # O executor passa caminhos relativos; os capítulos rodam em chapters/ e os testes em pastas temporárias. O make parte um
 # caminho nos espaços, e trataria um ~ entre aspas como nome de pasta: os espaços viajam disfarçados, e o ~ vira a casa.
 # $(value) porque um $ no caminho é um $, e não uma variável do make.
@@ -30,7 +39,8 @@ ajuda: ## mostra esta lista
 	@echo
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variáveis: CURSO_PERFIL=rapido|padrao|completo, CURSO_DADOS=pasta com MNIST/raw, PYTHON=python3.12"
+	@echo "Variáveis: CURSO_PERFIL=rapido|padrao|completo, CURSO_DADOS=pasta com MNIST/raw, PYTHON=python3.12,"
+	@echo "TORCH=cpu (sem as bibliotecas da CUDA: um terço do espaço; TORCH=registro volta ao de sempre)"
 
 livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 	@$(BIN)/python book/build.py
@@ -80,17 +90,39 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
   echo "Instale um e diga qual usar: PYTHON=python3.12 make ALVO"; exit 1; }
 endef
 
-# O ambiente é refeito quando mudam as versões fixadas ou o pacote.
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python
+# As do registro são a lista do que instalar; para as de CPU, só limitam as versões do que o pyproject.toml pede, porque
+# o PyTorch de lá não pede as bibliotecas da CUDA. Trocado o PyTorch, as que ficaram são tiradas.
+TORCH_PINS := $$(grep -oE '^(torch|torchvision)==[^ ;]+' requirements.txt)
+CUDA_NAMES := $$(grep -oE '^(nvidia|cuda|triton)[^=]*' requirements.txt)
+CHANGED := $(if $(filter-out $(INSTALLED),$(TORCH)),--reinstall-package torch --reinstall-package torchvision)
+define INSTALL_registro
+$(INSTALL) $(CHANGED) -r requirements.txt
+endef
+define INSTALL_cpu
+{ $(INSTALL) $(CHANGED) --no-deps --default-index "$(TORCH_INDICE)" $(TORCH_PINS) || { \
+  echo "Não consegui instalar o PyTorch de CPU a partir de $(TORCH_INDICE): há rede até lá, e ele tem as versões fixadas?"; \
+  echo "Há um espelho? Diga qual: make ALVO TORCH=cpu TORCH_INDICE=https://…"; \
+  echo "Senão, o PyTorch do registro também roda sem GPU, só ocupa mais: make ALVO TORCH=registro"; exit 1; }; } \
+  && $(BIN)/uv pip uninstall --quiet --python $(BIN)/python $(CUDA_NAMES) \
+  && $(INSTALL) --constraints requirements.txt --all-extras -r pyproject.toml
+endef
+
+# O ambiente é atualizado quando mudam as versões fixadas, o pacote ou o PyTorch escolhido.
+ifneq ($(CHANGED),)
+.PHONY: $(READY)
+endif
 $(READY): requirements.txt pyproject.toml
 	@$(CHECK_PYTHON)
 	@test -x $(BIN)/python || { echo "Criando o ambiente em $(VENV)…"; $(PYTHON) -m venv $(VENV); } || { \
 	  echo "Não consegui criar o ambiente. No Debian e no Ubuntu, instale antes o pacote python3-venv."; \
 	  rm -rf $(VENV); exit 1; }
 	@echo "Instalando as dependências (na primeira vez, alguns minutos)…"
-	@# O uv instala em metade do tempo do pip; o bytecode compilado aqui poupa segundos a cada núcleo que abre.
+	@# O uv instala em metade do tempo do pip.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode -r requirements.txt
-	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
-	@# O UMAP se compila ao ser importado pela primeira vez: melhor aqui que no meio de um capítulo.
-	@$(BIN)/python -c "import umap"
-	@touch $@
+	@$(INSTALL_$(TORCH))
+	@$(INSTALL) --no-deps --editable .
+	@# O UMAP se compila ao ser importado pela primeira vez: melhor aqui que no meio de um capítulo. Ele só ocupa um núcleo;
+	@# nos outros compila-se o bytecode, que poupa segundos a cada caderno que abre. O que não compila são modelos de código.
+	@$(BIN)/python -c "import umap" & umap=$$!; $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; wait $$umap
+	@echo $(TORCH) > $@

@@ -12,9 +12,10 @@ import torch
 from tqdm import tqdm
 
 from course_lib import checks, console, runtime
-from course_lib.console import positive_integer
+from course_lib.console import positive_integer, whole_number
 from course_lib.data import DataError, ImageDataset, PhotoDomains, load_mnist
 from course_lib.data.photos import list_photos, read_photo, to_image, to_signed
+from course_lib.data.readers import is_lost_reader
 from course_lib.files import write_atomically
 from course_lib.recipes import RECIPES, Trained, get_recipe, networks, train
 from course_lib.text import number
@@ -51,7 +52,14 @@ def train_command(name: str, *, profile: str, folder: Path, seed: int, photos: P
         print(f"Retomando de {checkpoint}")
     among = f", em {distributed.process_count()} processos" if distributed.process_count() > 1 else ""
     print(f"Treinando {get_recipe(name).title} no perfil {profile} em {runtime.device()}{among}")
-    trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    try:
+        trained = train(name, profile=profile, seed=seed, dataset=photos, checkpoint=checkpoint)
+    except (DataError, RuntimeError) as error:
+        lost = "um dos processos que leem as fotos morreu (falta de memória?)" if is_lost_reader(error) else ""
+        if not lost and not isinstance(error, DataError):
+            raise
+        kept = f"; o checkpoint em {checkpoint} permite retomar depois" if checkpoint.exists() else ""
+        raise DataError(f"{lost or error}{kept}") from error
     distributed.leave()
     if not distributed.is_first():
         return 130 if trained.history.interrupted else 0
@@ -146,6 +154,12 @@ def build_parser() -> console.Parser:
         metavar="N",
         help="lado das fotos, múltiplo de 8, a partir de 24 (padrão: 256)",
     )
+    training.add_argument(
+        "--leitores",
+        type=whole_number,
+        metavar="N",
+        help="processos que leem as fotos (padrão: metade dos núcleos, até 8; 0: nenhum)",
+    )
 
     sampling = commands.add_parser("amostrar", help="gera amostras e as grava num arquivo .npz")
     sampling.add_argument("nome", metavar="NOME", choices=SAMPLERS, help=f"modelo: {', '.join(SAMPLERS)}")
@@ -196,6 +210,7 @@ def _train_alone_or_not(options: argparse.Namespace) -> int:
     folders = options.dominio_x, options.dominio_y
     if folders == (None, None):
         checks.require(options.tamanho is None, "--tamanho é o lado das fotos: informe --dominio-x e --dominio-y")
+        checks.require(options.leitores is None, "--leitores leem fotos: informe --dominio-x e --dominio-y")
         missing = recipe.data is PhotoDomains
         checks.require(not missing, f"{recipe.name} treina com as suas fotos: informe --dominio-x e --dominio-y")
     else:
@@ -208,7 +223,7 @@ def _train_alone_or_not(options: argparse.Namespace) -> int:
         # Dito já, e não depois de ler as fotos ou no meio do treino.
         least = recipe.least_side(recipe.config) if recipe.least_side is not None else 8
         checks.integer(side, "--tamanho", low=max(8, least), multiple=8)
-        photos = PhotoDomains.from_folders(*folders, side, progress=distributed.is_first())
+        photos = PhotoDomains.from_folders(*folders, side, workers=options.leitores, progress=distributed.is_first())
         print(f"Dados: {photos.name}")
     return train_command(recipe.name, profile=profile, folder=folder, seed=options.semente, photos=photos)
 

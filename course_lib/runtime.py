@@ -5,7 +5,8 @@ Variáveis reconhecidas:
     CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
     CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
     CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
-    RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as do torchrun, num treinamento de vários processos.
+    RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as do torchrun, num treinamento de vários
+        processos.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ import torch
 from course_lib import files
 
 PROFILES = ("rapido", "padrao", "completo")
+
+# Mais que isto, os processos que leem dados só disputam o disco e a memória.
+MOST_READERS = 8
 
 T = TypeVar("T")
 
@@ -131,6 +135,15 @@ def fast_layout() -> torch.memory_format:
     Só a ordem na memória muda, e com ela o arredondamento. No treino não há ganho, e os pesos ficam como nasceram.
     """
     return torch.channels_last if device().type == "cpu" else torch.preserve_format
+
+
+def reader_count() -> int:
+    """Quantos processos à parte leem os dados de um treinamento: metade dos núcleos, até oito; com um núcleo, nenhum.
+
+    A outra metade faz as contas. O ``torchrun`` diz por quantos treinamentos os núcleos desta máquina se dividem.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores // (2 * int(os.environ.get("LOCAL_WORLD_SIZE") or 1)), MOST_READERS)
 
 
 def data_root() -> Path | None:

@@ -280,6 +280,65 @@ def test_interrupted_photos_are_not_resumed_with_others(tmp_path, monkeypatch, c
     assert load_trained(tmp_path / "pesos", "cyclegan_photos")[1].dataset.name == "fotos (X: x, 2; Y: y, 2)"
 
 
+@pytest.fixture
+def noisy_folders(tmp_path, monkeypatch):
+    """Duas pastas de fotos, e a receita delas com redes pequenas e três épocas."""
+    small = smaller(recipes.RECIPES["cyclegan_photos"], n_downs=1)
+    monkeypatch.setitem(recipes.RECIPES, "cyclegan_photos", replace(small, scales={"rapido": recipes.Scale(3)}))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 20, 20, 3), dtype=np.uint8)
+    for folder, photos in zip("xy", pixels, strict=True):
+        (tmp_path / folder).mkdir()
+        for index, one in enumerate(photos):
+            Image.fromarray(one).save(tmp_path / folder / f"{index}.png")
+    return ["treinar", "cyclegan", "--dominio-x", "x", "--dominio-y", "y", "--tamanho", "16"]
+
+
+def after_the_first_epoch(monkeypatch, happens):
+    """Faz ``happens()`` acontecer ao fim da primeira época de cada treinamento."""
+    real = engine.fit
+
+    class Hook:
+        def on_epoch(self, epoch, history):
+            if epoch == 1:
+                happens()
+
+    monkeypatch.setattr(engine, "fit", lambda *args, **options: real(*args, **options, callbacks=[Hook()]))
+
+
+def test_a_photo_lost_in_the_middle_is_named_and_the_training_resumes(noisy_folders, tmp_path, monkeypatch, capsys):
+    assert cli.main([*noisy_folders, "--leitores", "0", "--saida", "inteiro"]) == 0
+    photo = tmp_path / "x" / "2.png"
+    content = photo.read_bytes()
+    after_the_first_epoch(monkeypatch, lambda: photo.write_bytes(content[:-100]))
+    again = [*noisy_folders, "--leitores", "2", "--saida", "pesos"]
+    capsys.readouterr()
+    assert cli.main(again) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    (checkpoint,) = (tmp_path / "pesos").glob("*.ckpt")
+    assert error.startswith("erro: x/2.png: o arquivo está estragado ou incompleto")
+    assert f"o checkpoint em pesos/{checkpoint.name} permite retomar" in error
+    photo.write_bytes(content)
+    assert cli.main(again) == 0
+    # Com outro número de leitores, interrompido e retomado: os mesmos pesos, bit a bit.
+    assert len({(tmp_path / made / "cyclegan_photos.safetensors").read_bytes() for made in ("inteiro", "pesos")}) == 1
+
+
+def test_a_reader_killed_in_the_middle_is_said_in_one_line(noisy_folders, monkeypatch, capsys):
+    errors = ["outra coisa", "DataLoader worker (pid 1) is killed by signal: Killed. "]
+
+    def happens():
+        raise RuntimeError(errors.pop())
+
+    after_the_first_epoch(monkeypatch, happens)
+    assert cli.main([*noisy_folders, "--leitores", "0", "--saida", "pesos"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("erro: um dos processos que leem as fotos morreu")
+    assert "permite retomar" in error
+
+    with pytest.raises(RuntimeError, match="outra coisa"):
+        cli.main([*noisy_folders, "--leitores", "0", "--saida", "outros"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -288,6 +347,7 @@ def test_interrupted_photos_are_not_resumed_with_others(tmp_path, monkeypatch, c
         (["vae", "--dominio-x", "a", "--dominio-y", "b"], "são da cyclegan; vae treina com o MNIST"),
         (["judge", "--dominio-x", "a"], "são da cyclegan; judge treina com o MNIST"),
         (["cyclegan", "--tamanho", "64"], "--tamanho é o lado das fotos"),
+        (["cyclegan", "--leitores", "2"], "--leitores leem fotos: informe --dominio-x e --dominio-y"),
         (["cyclegan_photos"], "cyclegan_photos treina com as suas fotos: informe --dominio-x e --dominio-y"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b"], "a: não achei esta pasta"),
         (["cyclegan", "--dominio-x", "a", "--dominio-y", "b", "--tamanho", "20"], "múltiplo de 8"),

@@ -231,3 +231,12 @@ def test_derived_seeds_separate_uses_and_epochs():
     assert not set(seeds) & set(range(100))
     assert runtime.derive_seed(3, 1, 5) == runtime.derive_seed(3, 1, 5)
     torch.manual_seed(max(seeds))
+
+
+@pytest.mark.parametrize(
+    ("cores", "trainings", "readers"), [(1, "", 0), (2, "", 1), (5, "", 2), (64, "", 8), (8, "2", 2), (8, "8", 0)]
+)
+def test_half_of_the_cores_read(monkeypatch, cores, trainings, readers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", trainings)
+    assert runtime.reader_count() == readers

@@ -10,7 +10,7 @@ from course_lib.data.images import (
     load_mnist,
 )
 from course_lib.data.mnist import DataError
-from course_lib.data.photos import PhotoDomains
+from course_lib.data.photo_domains import PhotoBatches, PhotoDomains
 from course_lib.data.toy import Toy
 from course_lib.data.unpaired import UnpairedBatch, UnpairedBatches, UnpairedDataset, hollow, restyle, split_domains
 
@@ -19,6 +19,7 @@ __all__ = [
     "Batches",
     "DataError",
     "ImageDataset",
+    "PhotoBatches",
     "PhotoDomains",
     "Selection",
     "Toy",

@@ -125,31 +125,17 @@ class UnpairedBatches:
         y: (M, C, H, W), imagens do domínio Y.
         batch_size: imagens de cada domínio por lote; o último pode ter menos.
         seed: semente da ordem.
-        transform: ``transform(imagens, gerador)``, o que fazer com as imagens de cada lote (recortá-las ao acaso, por
-            exemplo); o gerador também só depende de ``(seed, época)``.
-        size: lado das imagens que saem, se ``transform`` o muda.
 
     Raises:
         ValueError: ``batch_size`` não é um inteiro maior que zero.
     """
 
-    def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        batch_size: int,
-        *,
-        seed: int = 0,
-        transform: Callable[[Tensor, torch.Generator], Tensor] | None = None,
-        size: int | None = None,
-    ) -> None:
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int, *, seed: int = 0) -> None:
         batch_size = checks.integer(batch_size, "batch_size")
         self.x = x
         self.y = y
         self.batch_size = batch_size
         self.seed = seed
-        self.transform = transform
-        self.size = size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -157,24 +143,26 @@ class UnpairedBatches:
         self.epoch = epoch
 
     def sha256(self) -> str:
-        """SHA-256 das imagens dos dois domínios e do lado em que saem: só com os mesmos se retoma um treinamento."""
-        return fingerprint(self.x, self.y, torch.tensor(self.size or 0))
+        """SHA-256 das imagens dos dois domínios: só com os mesmos se retoma um treinamento."""
+        return fingerprint(self.x, self.y)
 
     def __len__(self) -> int:
         return -(-max(len(self.x), len(self.y)) // self.batch_size)
 
     def __iter__(self) -> Iterator[UnpairedBatch]:
-        generator = torch.Generator().manual_seed(runtime.derive_seed(self.seed, ORDER, self.epoch))
-        longest = max(len(self.x), len(self.y))
-        order_x = _shuffled(len(self.x), longest, generator).to(self.x.device)
-        order_y = _shuffled(len(self.y), longest, generator).to(self.y.device)
-        for start in range(0, longest, self.batch_size):
+        orders = shuffled_orders(len(self.x), len(self.y), seed=self.seed, epoch=self.epoch)
+        order_x, order_y = (order.to(self.x.device) for order in orders)
+        for start in range(0, len(order_x), self.batch_size):
             chunk = slice(start, start + self.batch_size)
-            x, y = self.x.index_select(0, order_x[chunk]), self.y.index_select(0, order_y[chunk])
-            if self.transform is not None:
-                x, y = self.transform(x, generator), self.transform(y, generator)
-            yield UnpairedBatch(x, y)
+            yield UnpairedBatch(self.x.index_select(0, order_x[chunk]), self.y.index_select(0, order_y[chunk]))
         self.epoch += 1
+
+
+def shuffled_orders(n_x: int, n_y: int, *, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+    """Os índices de uma época em cada domínio, embaralhados cada um por si; o menor recomeça, em outra ordem."""
+    generator = torch.Generator().manual_seed(runtime.derive_seed(seed, ORDER, epoch))
+    longest = max(n_x, n_y)
+    return _shuffled(n_x, longest, generator), _shuffled(n_y, longest, generator)
 
 
 def _shuffled(n: int, length: int, generator: torch.Generator) -> Tensor:

@@ -1,31 +1,24 @@
-"""Pastas de fotos: o que é convertido, o que é recusado pelo nome, e os recortes que treinam."""
+"""Fotos de uma pessoa: o que é convertido, e o que é recusado pelo nome."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from course_lib.data import DataError, PhotoDomains
-from course_lib.data.photos import list_photos, load_photos, read_photo, to_image, to_signed
+from course_lib.data import DataError
+from course_lib.data.photos import check_photo, list_photos, read_photo, to_image, to_signed
 
-RED, BLUE = (200, 30, 10), (10, 40, 220)
+RED = (200, 30, 10)
 
 
 def save(path, size=(40, 30), mode="RGB", color=RED, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, color).convert(mode).save(path, **options)
     return path
-
-
-@pytest.fixture
-def folders(tmp_path):
-    """Duas pastas: três fotos vermelhas e uma azul, cada uma de um tamanho."""
-    for index, size in enumerate([(40, 30), (30, 64), (25, 25)]):
-        save(tmp_path / "x" / f"{index}.png", size)
-    save(tmp_path / "y" / "a.png", (50, 90), color=BLUE)
-    return tmp_path / "x", tmp_path / "y"
 
 
 # --- ler uma foto ----------------------------------------------------------------------------------------------------
@@ -113,11 +106,17 @@ def test_bytes_and_images_are_inverses():
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "ruim.png: (o arquivo está estragado|não é uma imagem)"),
     ],
 )
-def test_corrupt_photo_is_named(folders, content, message):
-    (folders[0] / "ruim.png").write_bytes(content)
-    with pytest.raises(DataError, match=message) as error:
-        load_photos(folders[0], 16, progress=False)
-    assert "ruim.png" in str(error.value)
+def test_corrupt_photo_is_named(tmp_path, content, message):
+    (tmp_path / "ruim.png").write_bytes(content)
+    for read in (check_photo, lambda path: read_photo(path, 16)):
+        with pytest.raises(DataError, match=message) as error:
+            read(tmp_path / "ruim.png")
+        assert "ruim.png" in str(error.value)
+
+
+def test_photo_that_went_away_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"foi\.png: não acho mais este arquivo"):
+        read_photo(tmp_path / "foi.png", 16)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -126,8 +125,9 @@ def test_truncated_photo_is_named(tmp_path, suffix):
     path = tmp_path / f"meia{suffix}"
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-600])
-    with pytest.raises(DataError, match=rf"meia\{suffix}: o arquivo está estragado ou incompleto"):
-        read_photo(path, 16)
+    for read in (check_photo, lambda path: read_photo(path, 16)):
+        with pytest.raises(DataError, match=rf"meia\{suffix}: o arquivo está estragado ou incompleto"):
+            read(path)
 
 
 def test_deep_photo_is_refused_rather_than_clipped(tmp_path):
@@ -145,7 +145,30 @@ def test_huge_photo(tmp_path, monkeypatch):
         read_photo(path, 8)
 
 
-def test_empty_and_missing_folders(tmp_path, folders):
+def test_a_checked_photo_is_known_by_its_content(tmp_path):
+    photo = save(tmp_path / "a.png")
+    assert check_photo(photo) == hashlib.sha256(photo.read_bytes()).hexdigest()
+
+
+def test_a_large_jpeg_is_reduced_while_it_is_decoded_and_looks_the_same(tmp_path, monkeypatch):
+    rows, columns = np.mgrid[0:600, 0:900]
+    waves = [
+        (127 + 120 * np.sin(rows / a) * np.cos(columns / b)).astype(np.uint8) for a, b in ((31, 47), (53, 23), (80, 80))
+    ]
+    image = Image.fromarray(np.stack(waves, 2))
+    exif = image.getexif()
+    exif[0x0112] = 3
+    image.save(tmp_path / "a.jpg", quality=95, exif=exif)
+    image.save(tmp_path / "a.png", exif=exif)
+    decoded = []
+    real = ImageOps.exif_transpose
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda file: decoded.append(file.size) or real(file))
+    found, expected = (read_photo(tmp_path / name, 64).int() for name in ("a.jpg", "a.png"))
+    assert decoded == [(225, 150), (900, 600)]
+    assert (found - expected).abs().max() <= 6
+
+
+def test_empty_and_missing_folders(tmp_path):
     empty = tmp_path / "vazia"
     empty.mkdir()
     (empty / "leia-me.txt").write_text("nada")
@@ -154,8 +177,6 @@ def test_empty_and_missing_folders(tmp_path, folders):
         list_photos(empty)
     with pytest.raises(DataError, match="não achei esta pasta"):
         list_photos(tmp_path / "nenhuma")
-    with pytest.raises(DataError, match="vazia"):
-        PhotoDomains.from_folders(folders[0], empty, 16, progress=False)
 
 
 def test_hidden_files_are_not_photos_and_the_rest_left_out_is_named(tmp_path, capsys):
@@ -165,7 +186,6 @@ def test_hidden_files_are_not_photos_and_the_rest_left_out_is_named(tmp_path, ca
     for name in ("._gato.jpg", ".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / name).write_bytes(b"\x00\x05\x16\x07Mac OS X        ")
     assert [path.name for path in list_photos(tmp_path)] == ["gato.jpg", "pintura.jfif"]
-    assert load_photos(tmp_path, 8, progress=False).shape == (2, 3, 8, 8)
     assert capsys.readouterr().out == ""
     for name in ("IMG_0.HEIC", "IMG_1.heic", "video.MOV", "leia-me"):
         (tmp_path / name).write_bytes(b"ftyp")
@@ -183,72 +203,7 @@ def test_a_folder_of_nothing_but_heic_says_so(tmp_path):
         list_photos(tmp_path)
 
 
-@pytest.mark.parametrize("size", [0, -8, 20, 3.5, None])
-def test_bad_size(folders, size):
-    with pytest.raises(ValueError, match=r"size: veio .*; esperava um múltiplo de 8"):
-        PhotoDomains.from_folders(*folders, size, progress=False)
-
-
-# --- os domínios -----------------------------------------------------------------------------------------------------
-
-
-def test_domains_of_different_sizes(folders):
-    domains = PhotoDomains.from_folders(*folders, 16, progress=False)
-    assert len(domains) == 4
-    assert domains.shape == (3, 16, 16)
-    assert domains.name == "fotos (X: x, 3; Y: y, 1)"
-    (batch,) = domains.batches(3)
-    assert batch.x.shape == batch.y.shape == (3, 3, 16, 16)
-    for images, color in ((batch.x, RED), (batch.y, BLUE)):
-        for channel, value in enumerate(color):
-            torch.testing.assert_close(images[:, channel], torch.full((3, 16, 16), value / 127.5 - 1))
-
-
 def test_order_of_the_files_does_not_depend_on_the_disk(tmp_path):
     for name in ("c", "a", "B", "b"):
         save(tmp_path / f"{name}.png")
     assert [path.stem for path in list_photos(tmp_path)] == ["B", "a", "b", "c"]
-
-
-def test_crops_move_flip_and_repeat_under_the_seed():
-    side, size = 18, 16
-    # Cada pixel diz onde está: linha no primeiro canal, coluna no segundo.
-    ramp = torch.arange(side, dtype=torch.uint8)
-    photo = torch.stack(
-        [ramp[:, None].expand(side, side), ramp.expand(side, side), torch.zeros_like(ramp).expand(18, 18)]
-    )
-    domains = PhotoDomains(photo.expand(64, 3, side, side), photo.expand(64, 3, side, side), size, "rampas")
-    ((x, y),) = domains.batches(64)
-    ((x_again, y_again),) = domains.batches(64)
-    assert torch.equal(x, x_again)
-    assert torch.equal(y, y_again)
-    assert not torch.equal(x, y)
-    ((other, _),) = domains.batches(64, seed=1)
-    assert not torch.equal(x, other)
-    pixels = ((x + 1) * 127.5).round().int()
-    tops, lefts = pixels[:, 0, 0, 0], pixels[:, 1, 0].amin(1)
-    flipped = pixels[:, 1, 0, 0] > pixels[:, 1, 0, -1]
-    assert set(tops.tolist()) == set(lefts.tolist()) == {0, 1, 2}
-    assert 16 <= flipped.sum() <= 48
-    for one, top, left, flip in zip(pixels, tops, lefts, flipped, strict=True):
-        expected = photo[:, top : top + size, left : left + size].int()
-        assert torch.equal(one, expected.flip(2) if flip else expected)
-
-
-def test_batches_say_which_photos_they_come_from_and_of_what_size(folders):
-    x = torch.zeros(2, 3, 20, 20, dtype=torch.uint8)
-    made = [
-        PhotoDomains(x, x, 16, "a"),
-        PhotoDomains(x, x, 18, "a"),
-        PhotoDomains(x, x + 1, 16, "a"),
-        PhotoDomains(x + 1, x, 16, "a"),
-    ]
-    assert len({domains.batches(1).sha256() for domains in made}) == len(made)
-    assert made[0].batches(1).sha256() == PhotoDomains(x.clone(), x, 16, "b").batches(2, seed=3).sha256()
-
-
-def test_hash_tells_the_domains_apart(folders):
-    domains = PhotoDomains.from_folders(*folders, 16, progress=False)
-    swapped = PhotoDomains.from_folders(*folders[::-1], 16, progress=False)
-    assert domains.sha256() == PhotoDomains.from_folders(*folders, 16, progress=False).sha256()
-    assert domains.sha256() != swapped.sha256()

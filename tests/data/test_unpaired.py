@@ -181,20 +181,6 @@ def test_order_depends_only_on_seed_and_epoch():
     assert [epoch(batches, 30), epoch(batches, 30)] == first
 
 
-def test_transform_sees_each_batch_and_the_same_generator_every_time():
-    source = numbered(12)
-
-    def noisy(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        return images + torch.rand(len(images), 1, 1, 1, generator=generator)
-
-    first, again = (list(UnpairedBatches(source.images, source.images, 5, transform=noisy)) for _ in range(2))
-    plain = list(UnpairedBatches(source.images, source.images, 5))
-    for a, b, c in zip(first, again, plain, strict=True):
-        assert torch.equal(a.x, b.x)
-        assert torch.equal(a.y, b.y)
-        assert not torch.equal(a.x - c.x, a.y - c.y)
-
-
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, "8", None])
 def test_bad_batch_size(batch_size):
     with pytest.raises(ValueError, match=r"batch_size: veio .*; esperava um inteiro ≥ 1"):
