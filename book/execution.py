@@ -38,6 +38,8 @@ from course_lib.text import number
 # Um capítulo ocupa até 3 GB: os picos estão no estudo book_times.
 MOST_AT_ONCE = 4
 
+KERNEL_LOG = "kernels.log"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -298,7 +300,9 @@ def execute(root: Path, path: Path, notebook: NotebookNode, reasons: list[str], 
     client = ChapterClient(notebook, root, **options)
     failure = None
     try:
-        client.execute()
+        # O que o kernel diz fora das células (avisos do Jupyter, uma queda do processo) não é de quem espera o livro.
+        with (root / "_build" / KERNEL_LOG).open("ab") as log:
+            client.execute(stderr=log)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         failure = client.explain(error)
     used, peak = client.report.get("uses", []), client.report.get("peak_mb")
