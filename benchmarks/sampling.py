@@ -138,8 +138,9 @@ def print_rows(runs: list[dict[str, Any]]) -> None:
                 spread(after["frechet"], after["frechet_std"]),
             )
         )
-    header = ["família", "avaliações", "imagens/s antes", "depois", "razão", "Fréchet antes", "depois"]
-    print(f"\n{table(rows, header)}")
+    if rows:
+        header = ["família", "avaliações", "imagens/s antes", "depois", "razão", "Fréchet antes", "depois"]
+        print(f"\n{table(rows, header)}")
 
 
 def read_options() -> Namespace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,24 @@ def test_the_diffusion_study_has_every_setting():
             *itertools.product(("flows",), ("T = 1", "T = 0,7"), (1,), (False,), (0.0,)),
         ]
     )
+
+
+def test_the_sampling_study_is_of_what_ships_and_nothing_is_paid_in_distance():
+    """Quem amostra com menos avaliações amostra mais depressa, e não se afasta das imagens reais."""
+    study = load_study("sampling")
+    assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
+    rows = {(run["family"], run["way"]): run for run in study.runs}
+    for (family, way), row in rows.items():
+        step, card = load_shipped(family)
+        assert row["weights"] == card.sha256
+        if way == "depois":
+            assert row["evaluations"] == network_evaluations(RECIPES[family].sampler(step)), family
+        before, after = rows.get((family, "antes"), row), rows.get((family, "depois"), row)
+        assert after["evaluations"] <= before["evaluations"]
+        spread = math.hypot(before["frechet_std"], after["frechet_std"])
+        assert after["frechet"] - before["frechet"] < 3 * spread, family
+        if after["evaluations"] < before["evaluations"]:
+            assert after["images_per_second"] > 3 * before["images_per_second"], family
 
 
 def test_the_flow_parts_study_has_every_run_and_compares_networks_of_the_same_size():
