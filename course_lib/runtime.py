@@ -5,8 +5,7 @@ Variáveis reconhecidas:
     CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
     CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
     CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
-    RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as do torchrun, num treinamento de vários
-        processos.
+    RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as que o torchrun dá a cada processo.
 """
 
 from __future__ import annotations
