@@ -17,12 +17,14 @@ from benchmarks.measure import interleaved, machine, peak_memory, record_product
 from course_lib import console, runtime
 from course_lib.data import Batch, ImageDataset, load_mnist
 from course_lib.recipes import RECIPES, get_recipe
+from course_lib.studies import load_study
 from course_lib.text import number, table
 from course_lib.training import fit
 
 PRODUCTS_GOAL = (0.65, 0.80)
 QUALITY_GOAL = (15.0, 30.0)
 MEMORY_LIMIT_GB = 3.0
+CHAPTER_LIMIT_GB = 1.5
 SEED = 0
 SAMPLES = 100
 
@@ -178,6 +180,16 @@ def quality_row(family: Family, train: ImageDataset, test: ImageDataset, loader:
     return [f"{family.name}: {family.quality.label}", *reached_both, *times, f"{asked}× [{wanted}×]", result]
 
 
+def chapter_rows() -> list[list[str]]:
+    """As linhas da tabela (e): o que cada capítulo gastou na última construção medida do livro."""
+    rows = []
+    for run in load_study("book_times").runs:
+        peak = run["peak_mb"] and run["peak_mb"] / 1024
+        fits = "" if peak is None else "✔" if peak <= CHAPTER_LIMIT_GB else "✘ acima"
+        rows.append([run["chapter"], number(run["seconds"], ".0f"), number(peak, ".2f") if peak else "", fits])
+    return rows
+
+
 def read_options() -> Namespace:
     """As opções da linha de comando."""
     parser = console.Parser(prog="python -m benchmarks", description=__doc__)
@@ -236,6 +248,9 @@ def main() -> None:
 
     header = ["(d) receita", "lote", "um passo", "produtos/passo", "imagens/s", "produtos/amostra"]
     show("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
+
+    header = ["(e) capítulo", "segundos", "pico (GB)", f"até {number(CHAPTER_LIMIT_GB)} GB"]
+    show("O livro, no perfil padrao (estudo book_times)", header, chapter_rows())
 
 
 if __name__ == "__main__":
