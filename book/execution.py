@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Condition
+from traceback import format_exception
 from typing import Any
 
 import nbformat
@@ -33,6 +34,7 @@ from nbformat import NotebookNode
 
 from book import uses
 from book.times import STUDY, read_seconds, write_minutes
+from course_lib.console import tolerate_any_terminal
 from course_lib.text import number
 
 # Um capítulo ocupa até 3 GB: os picos estão no estudo book_times.
@@ -209,7 +211,10 @@ class Chapters:
         except BrokenProcessPool as error:
             failure, took = Failure("", "o processo que o executava morreu", str(error)), "?"
         except OSError as error:
-            failure = Failure("", f"não consegui guardar as saídas ({error.strerror or error})", str(error))
+            failure, took = Failure("", f"não consegui guardar as saídas ({error.strerror or error})", str(error)), "?"
+        except Exception as error:
+            # Um erro daqui, e não do capítulo: sem isto ninguém o veria, e quem espera esperaria para sempre.
+            failure, took = Failure("", f"{type(error).__name__}: {error}", "".join(format_exception(error))), "?"
         print(f"  ✘ {name}.ipynb falhou ({took})" if failure else f"    {name}.ipynb pronto em {took}", flush=True)
         with self._changed:
             if failure is None:
@@ -287,6 +292,7 @@ class Progress:
 
 def prepare(environ: Mapping[str, str], threads: int) -> None:
     """Neste processo, o ambiente dos kernels, com ``threads`` linhas para cada um, se a pessoa não disse quantas."""
+    tolerate_any_terminal()
     os.environ.update(environ)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 

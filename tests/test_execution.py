@@ -178,6 +178,13 @@ def test_a_process_that_dies_is_a_failure(chapters: Chapters) -> None:
     assert chapters.failures["um"].reason == "o processo que o executava morreu"
 
 
+def test_an_error_of_the_build_itself_does_not_wait_forever(chapters: Chapters) -> None:
+    finish(chapters, UnicodeEncodeError("ascii", "…", 0, 1, "não cabe"))
+    assert chapters.done
+    assert chapters.failures["um"].reason.startswith("UnicodeEncodeError: ")
+    assert "UnicodeEncodeError" in chapters.failures["um"].detail
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
