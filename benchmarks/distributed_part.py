@@ -7,12 +7,15 @@ processo grava no ARQUIVO os pesos de antes, os de depois e os segundos.
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from course_lib import runtime
@@ -30,11 +33,17 @@ TIMED = {"vae": 1.0, "denoising": 0.25, "diffusion": 0.05}
 EPOCHS = 3
 
 
-def photos(n: int) -> PhotoDomains:
-    """Ruído no lugar de fotos: o que se compara são contas."""
+@contextmanager
+def noise_photos(n_x: int, n_y: int, *, side: int, size: int) -> Iterator[PhotoDomains]:
+    """Ruído no lugar de fotos, numa pasta que só dura o bloco: o que se compara são contas."""
     generator = torch.Generator().manual_seed(SEED)
-    x, y = (torch.randint(256, (n, 3, 36, 36), generator=generator).byte() for _ in range(2))
-    return PhotoDomains(x, y, 32, "ruído")
+    with tempfile.TemporaryDirectory() as folder:
+        for domain, n in (("x", n_x), ("y", n_y)):
+            (Path(folder) / domain).mkdir()
+            for index in range(n):
+                pixels = torch.randint(256, (side, side, 3), generator=generator).byte()
+                Image.fromarray(pixels.numpy()).save(Path(folder) / domain / f"{index:03}.png")
+        yield PhotoDomains.from_folders(Path(folder) / "x", Path(folder) / "y", size, workers=0, progress=False)
 
 
 class Doubled:
@@ -61,10 +70,11 @@ def trained(recipe: Recipe, scale: Scale, **changes: Any) -> Any:
     """O que sobra de treinar a receita no tamanho pedido, com ou sem outros processos."""
     RECIPES[recipe.name] = replace(recipe, scales={"rapido": scale}, finish=None, **changes)
     try:
-        dataset = photos(scale.images or 0) if recipe.data is PhotoDomains else load_mnist("train")
-        if recipe.data is PhotoDomains:
-            RECIPES[recipe.name] = replace(RECIPES[recipe.name], scales={"rapido": replace(scale, images=None)})
-        return train(recipe.name, profile="rapido", seed=SEED, dataset=dataset, progress=False)
+        if recipe.data is not PhotoDomains:
+            return train(recipe.name, profile="rapido", seed=SEED, dataset=load_mnist("train"), progress=False)
+        RECIPES[recipe.name] = replace(RECIPES[recipe.name], scales={"rapido": replace(scale, images=None)})
+        with noise_photos(scale.images or 0, scale.images or 0, side=36, size=32) as photos:
+            return train(recipe.name, profile="rapido", seed=SEED, dataset=photos, progress=False)
     finally:
         RECIPES[recipe.name] = recipe
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from benchmarks.distributed_part import noise_photos
 from course_lib import runtime
 from course_lib.data import ImageDataset, PhotoDomains
 from course_lib.models.vae import VAE, gaussian_objective
@@ -91,17 +92,15 @@ def images(n: int = IMAGES, seed: int = 0) -> ImageDataset:
     return ImageDataset(pixels, torch.randint(10, (n,), generator=generator), "ruído")
 
 
-def photos() -> PhotoDomains:
-    generator = torch.Generator().manual_seed(0)
-    x, y = (torch.randint(256, (n, 3, 27, 27), generator=generator).byte() for n in (11, 9))
-    return PhotoDomains(x, y, 24, "ruído")
-
-
 def train_family(name: str, path: Path) -> None:
     recipe = small(RECIPES[name])
     RECIPES[name] = recipe
-    dataset = photos() if recipe.data is PhotoDomains else images(2 * IMAGES if name == "cyclegan" else IMAGES)
-    train(name, profile="rapido", seed=SEED, dataset=dataset, checkpoint=path, progress=True)
+    with ExitStack() as kept:
+        if recipe.data is PhotoDomains:
+            dataset = kept.enter_context(noise_photos(11, 9, side=27, size=24))
+        else:
+            dataset = images(2 * IMAGES if name == "cyclegan" else IMAGES)
+        train(name, profile="rapido", seed=SEED, dataset=dataset, checkpoint=path, progress=True)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from course_lib.training.distributed import ProcessError
 from course_lib.weights.card import Card
 
 PROGRAM = Path(distributed_program.__file__)
+ROOT = PROGRAM.parents[2]
 FAMILIES = list(RECIPES)
 
 # Em float64. O maior é o do viés que a normalização por lote do juiz apaga: o gradiente dele é só arredondamento, e o
@@ -42,9 +43,11 @@ def place(rank: int, count: int, port: str) -> dict[str, str]:
 
 
 def start(*command: str | Path, **environment: str) -> subprocess.Popen[str]:
+    # As fotos de ruído são as do estudo, em benchmarks/, que não se instala.
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, *command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
