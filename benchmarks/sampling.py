@@ -112,7 +112,7 @@ def measure(family: str, way: str, n: int, judge: metrics.Judge) -> dict[str, An
         "way": way,
         "weights": weights,
         "evaluations": metrics.network_evaluations(sampler),
-        "images_per_second": float(f"{rate:.4g}"),
+        "images_per_second": round(rate, 2),
         "frechet": frechet_distance(features, judge.reference),
         "frechet_std": frechet_spread(features, judge.reference, seed=SEED),
     }

@@ -59,12 +59,15 @@ def read_ahead(job: Callable[[Any], Any], keys: Sequence[Any], workers: int) -> 
             generator=Generator(),
         )
         results = iter(loader)
-    for found in results:
-        if isinstance(found, DataError):
-            # Sem a variável, o traceback do erro não segura os processos vivos.
-            del results
-            raise found
-        yield found
+    try:
+        for found in results:
+            if isinstance(found, DataError):
+                raise found
+            yield found
+    finally:
+        # O PyTorch os encerra quando o iterador é recolhido, e quem guarda o traceback de um erro o segura vivo.
+        if workers:
+            results._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def is_lost_reader(error: BaseException) -> bool:

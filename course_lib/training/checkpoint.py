@@ -182,7 +182,7 @@ def read_checkpoint(path: Path) -> bytes | None:
     """
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CheckpointError(f"{path}: não consegui ler o checkpoint ({error.strerror or error})") from error
