@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -94,6 +95,12 @@ def missing_or_repeated(documented: Iterable[str], expected: Iterable[str]) -> l
     return [f"{name}: {times[name]} vez(es)" for name in sorted(set(expected)) if times[name] != 1]
 
 
+@cache
+def anchors(page: Path, parsed: Callable[[Path], BeautifulSoup]) -> frozenset[str]:
+    """Os lugares de ``page`` a que um link pode levar; procurá-los um a um percorreria a página a cada link."""
+    return frozenset(tag["id"] for tag in parsed(page).select("[id]"))
+
+
 def dead_links(page: Path, parsed: Callable[[Path], BeautifulSoup]) -> list[str]:
     """Os links do texto de ``page``, e dela para o resto do livro, que não levam a lugar algum."""
     faults = []
@@ -102,6 +109,6 @@ def dead_links(page: Path, parsed: Callable[[Path], BeautifulSoup]) -> list[str]
         if re.match(r"[a-z]+:", address):
             continue
         target = (page.parent / unquote(address)).resolve() if address else page
-        if not target.is_file() or (anchor and parsed(target).find(id=unquote(anchor)) is None):
+        if not target.is_file() or (anchor and unquote(anchor) not in anchors(target, parsed)):
             faults.append(link["href"])
     return faults
