@@ -13,9 +13,10 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
@@ -147,6 +148,7 @@ class Chapters:
         self.executed: list[str] = []
         self.failures: dict[str, Failure] = {}
         self._running: set[str] = set()
+        self._leaving = False
         self._changed = Condition()
         self._environ = dict(environ)
 
@@ -162,13 +164,14 @@ class Chapters:
         return found
 
     def __enter__(self) -> Chapters:
+        self._on_interrupt = signal.signal(signal.SIGINT, self._interrupt)
         known = read_seconds(STUDY)
         order = sorted(self.missing, key=lambda path: known.get(path.stem, math.inf), reverse=True)
         cores = os.cpu_count() or 1
         at_once = max(1, min(len(order), cores, MOST_AT_ONCE))
         self.progress = Progress([path.stem for path in order], known, at_once)
         self._running = {self._name(path) for path in order}
-        # Processos, e não linhas de execução: com Ctrl-C cada um encerra o seu caderno, e a construção para na hora.
+        # Processos, e não linhas de execução: com Ctrl-C a construção para na hora.
         context, settings = multiprocessing.get_context("spawn"), (self._environ, cores // at_once)
         self.pool = ProcessPoolExecutor(at_once, context, initializer=prepare, initargs=settings)
         for path in order:
@@ -177,8 +180,20 @@ class Chapters:
             future.add_done_callback(partial(self._finish, path))
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+    def _interrupt(self, number: int, frame: Any) -> None:
+        # Anotado já: o que cair daqui em diante cai porque se parou, ainda que quem espera demore a saber.
+        self._leaving = True
+        signal.default_int_handler(number, frame)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        self._leaving |= kind is not None
+        if self._leaving:
+            # O que terminou já está guardado, e esperar que um caderno pare no meio às vezes não tem fim. O kernel, sem
+            # o processo que o abriu, encerra-se sozinho.
+            for worker in list((self.pool._processes or {}).values()):
+                worker.kill()
+        self.pool.shutdown()
 
     @property
     def pending(self) -> list[str]:
@@ -192,7 +207,7 @@ class Chapters:
         with self._changed:
             return not self._running
 
-    def wait(self, seconds: float | None = None) -> None:
+    def wait(self, seconds: float) -> None:
         """Espera que mais algum termine, ou que passem ``seconds``."""
         with self._changed:
             left = len(self._running)
@@ -206,15 +221,16 @@ class Chapters:
             took = f"{number(result.seconds, '.1f')} s; {self.progress.finish(path.stem, result.seconds)}"
             if failure is None:
                 self._keep(path, result)
-        except (CancelledError, KeyboardInterrupt):
-            return
         except BrokenProcessPool as error:
             failure, took = Failure("", "o processo que o executava morreu", str(error)), "?"
         except OSError as error:
             failure, took = Failure("", f"não consegui guardar as saídas ({error.strerror or error})", str(error)), "?"
-        except Exception as error:
-            # Um erro daqui, e não do capítulo: sem isto ninguém o veria, e quem espera esperaria para sempre.
+        except BaseException as error:
+            # Um erro daqui, e não do capítulo (o asyncio, parado, levanta um que não é Exception): sem isto ninguém o
+            # veria, e quem espera esperaria para sempre.
             failure, took = Failure("", f"{type(error).__name__}: {error}", "".join(format_exception(error))), "?"
+        if failure is not None and self._leaving:
+            return  # Foi parado, com os outros: não é um capítulo que falhou.
         print(f"  ✘ {name}.ipynb falhou ({took})" if failure else f"    {name}.ipynb pronto em {took}", flush=True)
         with self._changed:
             if failure is None:
@@ -293,8 +309,14 @@ class Progress:
 def prepare(environ: Mapping[str, str], threads: int) -> None:
     """Neste processo, o ambiente dos kernels, com ``threads`` linhas para cada um, se a pessoa não disse quantas."""
     tolerate_any_terminal()
+    ignore_interrupts()
     os.environ.update(environ)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def ignore_interrupts() -> None:
+    """O Ctrl-C, que o terminal manda a todos, é com quem espera o livro: aqui seria um traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def execute(root: Path, path: Path, notebook: NotebookNode, reasons: list[str], timeout: int) -> Executed:
@@ -311,5 +333,8 @@ def execute(root: Path, path: Path, notebook: NotebookNode, reasons: list[str], 
             client.execute(stderr=log)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         failure = client.explain(error)
+    finally:
+        # O nbclient, ao tirar o seu tratador, deixa o do Python.
+        ignore_interrupts()
     used, peak = client.report.get("uses", []), client.report.get("peak_mb")
     return Executed(notebook, failure, time.monotonic() - start, client.cell_seconds, used, peak)

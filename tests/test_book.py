@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -561,6 +562,35 @@ def test_pages_can_be_read_while_the_chapters_run(tmp_path: Path) -> None:
     late = page.read_text(encoding="utf-8")
     assert "ainda está sendo executado" not in late
     assert parse(late).select_one("div.cell_output").get_text(strip=True) == "saída do dois"
+
+
+@pytest.mark.livro
+@pytest.mark.skipif(os.name != "posix", reason="o Ctrl-C de um terminal vai a todos os processos dele")
+def test_ctrl_c_keeps_what_ended_and_says_so_without_a_traceback(tmp_path: Path) -> None:
+    chapters = small_book(tmp_path, ["um", "dois"])
+    write_notebook(chapters / "um.ipynb", "print('um')")
+    write_notebook(chapters / "dois.ipynb", MEETING.format(mine="comecei", other=tmp_path / "siga", then=""))
+    said = ""
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "book" / "build.py")],
+        cwd=tmp_path,
+        env=build.kernel_environment(tmp_path, os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        for line in process.stdout:
+            said += line
+            if "um.ipynb pronto" in line:
+                os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == 130, said
+    assert "Interrompido. Os capítulos que terminaram ficam guardados" in said
+    assert "Traceback" not in said
+    assert "✘" not in said
+    (tmp_path / "siga").touch()
+    again = run_build(tmp_path)
+    assert "(1 capítulo(s) executado(s))" in again.stdout, again.stdout
 
 
 FAMILY = "def draw():\n    {text}\n    return open(__file__.replace('{name}.py', '{name}.json')).read()\n"

@@ -17,7 +17,7 @@ from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, sta
 # Acima disto o desvio já não é de pixels em [0, 1]: 25, por exemplo, é da escala de 0 a 255.
 MAX_SIGMA = 10.0
 
-# Níveis de ruído por amostra (``benchmarks.sampling``).
+# Níveis de ruído por amostra; o que custam e o que valem, mede-se com ``benchmarks.sampling``.
 STEPS = 13
 
 Corruption = Callable[[Tensor], Tensor]

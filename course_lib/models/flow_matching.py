@@ -18,8 +18,8 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 METHODS = ("euler", "midpoint", "adams")
 
-# Avaliações da rede por amostra: mais do que isto já não aproxima as amostras das imagens reais
-# (``benchmarks.sampling``).
+# Avaliações da rede por amostra: com rótulo, dez de Adams ficam à mesma distância das imagens reais que trinta do ponto
+# médio; sem rótulo, 4 % além. Quanto custa e quanto vale outro número, mede-se com ``benchmarks.sampling``.
 STEPS = 10
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from benchmarks.distributed_part import noise_photos
+from benchmarks.distributed_part import Doubled, noise_photos
 from course_lib import runtime
 from course_lib.data import ImageDataset, PhotoDomains
 from course_lib.models.vae import VAE, gaussian_objective
@@ -52,20 +52,6 @@ PLANTED = {
     "reservatório de cada um": "cyclegan",
     "gradiente de cada um": "gan",
 }
-
-
-class Doubled:
-    """Os lotes de outro, em float64."""
-
-    def __init__(self, source) -> None:
-        self.source, self.set_epoch, self.sha256 = source, source.set_epoch, source.sha256
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __iter__(self) -> Iterator:
-        for batch in self.source:
-            yield type(batch)(*(value.double() if value.is_floating_point() else value for value in batch))
 
 
 def small(recipe: Recipe) -> Recipe:
