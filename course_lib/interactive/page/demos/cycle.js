@@ -1,0 +1,30 @@
+// Capítulo 06: um desenho vai ao outro domínio e volta; quanto se perde no ciclo.
+Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
+  const { h, row, labelled, picture, pad, number, latest } = Curso.kit;
+  const [there, back] = [picture("tradução para Y", { shown: 168 }), picture("de volta a X", { shown: 168 })];
+  const error = h("canvas", { class: "cd-picture", width: 28, height: 28, role: "img", "aria-label": "onde o ciclo erra" });
+  error.style.width = "168px";
+  const facts = h("p", { class: "cd-note" });
+  const show = latest(
+    guarded(async (x, empty) => {
+      const { out: y } = await programs.toY({ x });
+      const { out: again } = await programs.toX({ x: y });
+      there.draw(y);
+      back.draw(again);
+      const context = error.getContext("2d");
+      const image = context.createImageData(28, 28);
+      let sum = 0;
+      again.forEach((v, i) => {
+        const miss = Math.abs(v - x[i]);
+        sum += miss / x.length;
+        image.data.set([213, 94, 0, Math.min(255, 400 * miss)], 4 * i);
+      });
+      context.putImageData(image, 0, 0);
+      facts.textContent = `erro do ciclo: ${number(sum, 3)} por pixel, em tons de −1 a 1${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
+      say(facts.textContent);
+    }),
+  );
+  const drawing = pad({ label: "Desenhe em X", examples: options.examples, onchange: show, say });
+  stage.append(row(drawing.element, labelled("Em Y", there.element), labelled("De volta a X", back.element), labelled("Onde o ciclo erra", error)), facts);
+  await show(drawing.pixels, drawing.empty);
+};

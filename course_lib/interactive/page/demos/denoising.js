@@ -1,0 +1,65 @@
+// Capítulo 02: somar ruído a um desenho e tirá-lo aos poucos; para onde a rede empurra cada pixel.
+Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, guarded }) => {
+  const { h, row, labelled, button, slider, picture, pad, number, latest, random } = Curso.kit;
+  const [dirty, guess] = [picture("imagem com ruído", { shown: 168 }), picture("estimativa da imagem limpa", { shown: 168 })];
+  const push = h("canvas", { class: "cd-picture", width: 28, height: 28, role: "img", "aria-label": "para onde o escore empurra cada pixel: azul clareia, laranja escurece" });
+  push.style.width = "168px";
+  let [sigma, seed, x, turn] = [0.5, 1, null, 0];
+  const show = async () => {
+    const { out } = await programs.net({ x });
+    // A imagem ruidosa passa da faixa: mostra-se dividida pelo seu tamanho típico.
+    const scale = Math.max(1, Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length));
+    dirty.draw(x.map((v) => v / scale));
+    guess.draw(out);
+    const context = push.getContext("2d");
+    const image = context.createImageData(28, 28);
+    out.forEach((clean, i) => {
+      const pull = Math.min(1, Math.abs(clean - x[i]) / Math.max(0.3, 4 * sigma));
+      image.data.set([...(clean > x[i] ? [86, 180, 233] : [230, 159, 0]), 255 * pull], 4 * i);
+    });
+    context.putImageData(image, 0, 0);
+    return out;
+  };
+  const add = latest(
+    guarded(async () => {
+      turn++;
+      const draw = random(seed);
+      x = drawing.pixels.map((v) => v + 2 * sigma * draw.normal());
+      await show();
+      say(`ruído de desvio ${number(sigma, 2)}`);
+    }),
+  );
+  const clean = guarded(async () => {
+    const mine = ++turn;
+    const draw = random(seed + 99);
+    let now = sigma;
+    const steps = Math.max(2, Math.round(options.steps * (Math.log(sigma / options.sigmaMin) / Math.log(options.sigmaMax / options.sigmaMin)) + 2));
+    const ratio = (options.sigmaMin / Math.max(sigma, 1.01 * options.sigmaMin)) ** (1 / (steps - 1));
+    for (let k = 1; k < steps && mine === turn; k++) {
+      const out = await show();
+      now *= ratio;
+      x = x.map((v, i) => out[i] + ratio ** 2 * (v - out[i]) + 2 * now * Math.sqrt(1 - ratio ** 2) * draw.normal());
+      if (!calm) for (let wait = 0; wait < 8; wait++) await awake();
+    }
+    if (mine !== turn) return;
+    x = (await programs.net({ x })).out;
+    await show();
+    say(`pronto: ${steps} estimativas, cada uma com um pouco menos de ruído`);
+  });
+  const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: () => add(), say });
+  const level = slider({ label: "Ruído (desvio σ)", min: options.sigmaMin, max: options.sigmaMax, step: 0.05, value: sigma, oninput: (v) => add((sigma = v)) });
+  const pure = button("Só ruído", () => {
+    level.value = sigma = options.sigmaMax;
+    seed++;
+    add();
+  });
+  const other = button("Outro ruído", () => {
+    seed++;
+    add();
+  });
+  stage.append(
+    row(drawing.element, labelled("Com ruído", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão do escore", push)),
+    row(level.element, other, pure, button("Limpar aos poucos", clean)),
+  );
+  await add();
+};

@@ -1,0 +1,40 @@
+// Capítulo 09: de um desenho a outro pelo espaço latente de dois modelos, o exercício do documento.
+Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) => {
+  const { h, row, labelled, slider, picture, pad, number, latest } = Curso.kit;
+  const STEPS = 7;
+  let t = 0.5;
+  const rows = options.models.map((name) => ({
+    name,
+    strip: Array.from({ length: STEPS }, (_, i) => picture(`${name}: passo ${i + 1} de ${STEPS}`, { shown: 56 })),
+    now: picture(`${name}: no ponto escolhido`, { shown: 112 }),
+  }));
+  const codes = {};
+  const at = (a, b, u) => a.map((v, i) => (1 - u) * v + u * b[i]);
+  const walk = latest(
+    guarded(async () => {
+      for (const [k, { now }] of rows.entries()) now.draw((await programs[`dec${k}`]({ z: at(...codes[k], t) })).out);
+      say(`ponto ${number(t, 2)} do caminho`);
+    }),
+  );
+  const encode = latest(
+    guarded(async () => {
+      for (const [k, { strip }] of rows.entries()) {
+        codes[k] = [];
+        for (const side of [first, second]) codes[k].push((await programs[`enc${k}`]({ x: side.pixels })).z);
+        for (const [i, one] of strip.entries()) {
+          one.draw((await programs[`dec${k}`]({ z: at(...codes[k], i / (STEPS - 1)) })).out);
+        }
+      }
+      walk();
+    }),
+  );
+  const common = { examples: options.examples, onchange: () => encode(), say, shown: 140 };
+  const first = pad({ ...common, label: "De", initial: 0 });
+  const second = pad({ ...common, label: "Para", initial: 1 });
+  const where = slider({ label: "Ponto do caminho", min: 0, max: 1, step: 0.02, value: t, oninput: (v) => walk((t = v)) });
+  stage.append(
+    row(first.element, second.element, h("div", { class: "cd-cell" }, where.element, row(...rows.map(({ name, now }) => labelled(name, now.element))))),
+    ...rows.map(({ name, strip }) => labelled(`${name}: o caminho inteiro`, row(...strip.map((one) => one.element)))),
+  );
+  await encode();
+};

@@ -1,0 +1,61 @@
+// Capítulo 05: três estilos por faixa de resolução, o truncamento e o ruído.
+Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
+  const { h, row, labelled, button, slider, choice, picture, number, latest, random } = Curso.kit;
+  const BANDS = [["grossa (4 e 8)", 0, 4], ["média (16)", 4, 6], ["fina (32)", 6, 8]];
+  const NAMES = ["A", "B", "C"];
+  const width = options.wMean.length;
+  let [seed, noiseSeed, psi, strength] = [1, 1, 1, 1];
+  const sources = NAMES.map((name) => picture(`estilo ${name}`, { shown: 84 }));
+  const mixed = picture("imagem misturada", { shown: 196 });
+  let styles = [];
+  const noise = (s, size) => {
+    const draw = random(s);
+    return Object.fromEntries(options.noise.map((n, k) => [`n${k}`, draw.normals(n).map((v) => v * size)]));
+  };
+  const truncate = (w) => w.map((v, i) => options.wMean[i] + psi * (v - options.wMean[i]));
+  const synthesize = async (layers, given) => {
+    const w = new Float32Array(8 * width);
+    layers.forEach((style, k) => w.set(truncate(style), k * width));
+    return (await programs.synthesis({ w, ...given })).out;
+  };
+  const show = latest(
+    guarded(async () => {
+      const layers = BANDS.flatMap(([, from, to], k) => Array(to - from).fill(styles[NAMES.indexOf(bands[k].value)]));
+      mixed.draw(await synthesize(layers, noise(noiseSeed, strength)));
+      say(`faixas: ${bands.map((band) => band.value).join(", ")}; truncamento ${number(psi, 2)}; ruído ${number(strength, 1)}`);
+    }),
+  );
+  const draw = guarded(async () => {
+    styles = [];
+    for (const [k, source] of sources.entries()) {
+      const z = random(100 * seed + k).normals(options.zDim);
+      styles.push((await programs.mapping({ z })).out);
+      source.draw(await synthesize(Array(8).fill(styles[k]), noise(1, 1)));
+    }
+    await show();
+  });
+  const bands = BANDS.map(([name], k) =>
+    choice({ label: `Faixa ${name}`, options: NAMES.map((one) => [one, `estilo ${one}`]), value: NAMES[k === 0 ? 0 : 1], onchange: show }),
+  );
+  const controls = [
+    slider({ label: "Truncamento ψ", min: 0, max: 1, step: 0.05, value: psi, oninput: (v) => show((psi = v)) }),
+    slider({ label: "Força do ruído", min: 0, max: 3, step: 0.1, value: strength, format: (v) => number(v, 1), oninput: (v) => show((strength = v)) }),
+  ];
+  stage.append(
+    row(
+      h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
+      labelled("Mistura", mixed.element),
+    ),
+    row(
+      button("Outros estilos", () => {
+        seed++;
+        draw();
+      }),
+      button("Outro ruído", () => {
+        noiseSeed++;
+        show();
+      }),
+    ),
+  );
+  await draw();
+};

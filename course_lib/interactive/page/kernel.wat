@@ -1,0 +1,77 @@
+;; Produto de matrizes com quatro números por instrução: C = A B, tudo em float32.
+;;
+;; A vem em painéis de quatro linhas, [K][4] cada um, e depois as linhas que sobram, uma a uma. B vem em faixas de oito
+;; colunas, [K][8] cada uma. C é por linhas, a `row` bytes uma da outra. Assim as duas entradas são lidas em sequência.
+(module
+  (import "page" "memory" (memory 1))
+  (func (export "gemm")
+    (param $a i32) (param $b i32) (param $c i32)
+    (param $rows i32) (param $inner i32) (param $stripes i32) (param $row i32)
+    (local $s i32) (local $m i32) (local $k i32) (local $pa i32) (local $pb i32) (local $pc i32)
+    (local $b0 v128) (local $b1 v128) (local $x v128)
+    (local $c00 v128) (local $c01 v128) (local $c10 v128) (local $c11 v128)
+    (local $c20 v128) (local $c21 v128) (local $c30 v128) (local $c31 v128)
+    (block $done
+      (loop $stripes_left
+        (br_if $done (i32.ge_s (local.get $s) (local.get $stripes)))
+        (local.set $pa (local.get $a))
+        (local.set $pc (i32.add (local.get $c) (i32.shl (local.get $s) (i32.const 5))))
+        (local.set $m (local.get $rows))
+        (block $panels_done
+          (loop $panels
+            (br_if $panels_done (i32.lt_s (local.get $m) (i32.const 4)))
+            (local.set $c00 (v128.const i32x4 0 0 0 0)) (local.set $c01 (v128.const i32x4 0 0 0 0))
+            (local.set $c10 (v128.const i32x4 0 0 0 0)) (local.set $c11 (v128.const i32x4 0 0 0 0))
+            (local.set $c20 (v128.const i32x4 0 0 0 0)) (local.set $c21 (v128.const i32x4 0 0 0 0))
+            (local.set $c30 (v128.const i32x4 0 0 0 0)) (local.set $c31 (v128.const i32x4 0 0 0 0))
+            (local.set $pb (local.get $b))
+            (local.set $k (local.get $inner))
+            (loop $products
+              (local.set $b0 (v128.load (local.get $pb)))
+              (local.set $b1 (v128.load offset=16 (local.get $pb)))
+              (local.set $x (v128.load32_splat (local.get $pa)))
+              (local.set $c00 (f32x4.add (local.get $c00) (f32x4.mul (local.get $x) (local.get $b0))))
+              (local.set $c01 (f32x4.add (local.get $c01) (f32x4.mul (local.get $x) (local.get $b1))))
+              (local.set $x (v128.load32_splat offset=4 (local.get $pa)))
+              (local.set $c10 (f32x4.add (local.get $c10) (f32x4.mul (local.get $x) (local.get $b0))))
+              (local.set $c11 (f32x4.add (local.get $c11) (f32x4.mul (local.get $x) (local.get $b1))))
+              (local.set $x (v128.load32_splat offset=8 (local.get $pa)))
+              (local.set $c20 (f32x4.add (local.get $c20) (f32x4.mul (local.get $x) (local.get $b0))))
+              (local.set $c21 (f32x4.add (local.get $c21) (f32x4.mul (local.get $x) (local.get $b1))))
+              (local.set $x (v128.load32_splat offset=12 (local.get $pa)))
+              (local.set $c30 (f32x4.add (local.get $c30) (f32x4.mul (local.get $x) (local.get $b0))))
+              (local.set $c31 (f32x4.add (local.get $c31) (f32x4.mul (local.get $x) (local.get $b1))))
+              (local.set $pa (i32.add (local.get $pa) (i32.const 16)))
+              (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
+              (br_if $products (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+            (v128.store (local.get $pc) (local.get $c00)) (v128.store offset=16 (local.get $pc) (local.get $c01))
+            (local.set $pc (i32.add (local.get $pc) (local.get $row)))
+            (v128.store (local.get $pc) (local.get $c10)) (v128.store offset=16 (local.get $pc) (local.get $c11))
+            (local.set $pc (i32.add (local.get $pc) (local.get $row)))
+            (v128.store (local.get $pc) (local.get $c20)) (v128.store offset=16 (local.get $pc) (local.get $c21))
+            (local.set $pc (i32.add (local.get $pc) (local.get $row)))
+            (v128.store (local.get $pc) (local.get $c30)) (v128.store offset=16 (local.get $pc) (local.get $c31))
+            (local.set $pc (i32.add (local.get $pc) (local.get $row)))
+            (local.set $m (i32.sub (local.get $m) (i32.const 4)))
+            (br $panels)))
+        (block $rows_done
+          (loop $single
+            (br_if $rows_done (i32.eqz (local.get $m)))
+            (local.set $c00 (v128.const i32x4 0 0 0 0)) (local.set $c01 (v128.const i32x4 0 0 0 0))
+            (local.set $pb (local.get $b))
+            (local.set $k (local.get $inner))
+            (loop $products_single
+              (local.set $x (v128.load32_splat (local.get $pa)))
+              (local.set $c00 (f32x4.add (local.get $c00) (f32x4.mul (local.get $x) (v128.load (local.get $pb)))))
+              (local.set $c01
+                (f32x4.add (local.get $c01) (f32x4.mul (local.get $x) (v128.load offset=16 (local.get $pb)))))
+              (local.set $pa (i32.add (local.get $pa) (i32.const 4)))
+              (local.set $pb (i32.add (local.get $pb) (i32.const 32)))
+              (br_if $products_single (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+            (v128.store (local.get $pc) (local.get $c00)) (v128.store offset=16 (local.get $pc) (local.get $c01))
+            (local.set $pc (i32.add (local.get $pc) (local.get $row)))
+            (local.set $m (i32.sub (local.get $m) (i32.const 1)))
+            (br $single)))
+        (local.set $b (i32.add (local.get $b) (i32.shl (local.get $inner) (i32.const 5))))
+        (local.set $s (i32.add (local.get $s) (i32.const 1)))
+        (br $stripes_left)))))

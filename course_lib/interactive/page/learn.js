@@ -1,0 +1,255 @@
+// Treinos pequenos, no plano, que acontecem enquanto se olha: redes densas, retropropagação e Adam.
+function cursoLearn(scope) {
+  "use strict";
+
+  const random = (seed) => {
+    let state = seed >>> 0;
+    const uniform = () => {
+      state = (state + 0x6d2b79f5) >>> 0;
+      let t = Math.imul(state ^ (state >>> 15), state | 1);
+      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+    const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+    return { uniform, normal };
+  };
+
+  const ACTIVATIONS = {
+    relu: [(a) => (a > 0 ? a : 0), (a) => (a > 0 ? 1 : 0)],
+    silu: [
+      (a) => a / (1 + Math.exp(-a)),
+      (a) => {
+        const s = 1 / (1 + Math.exp(-a));
+        return s * (1 + a * (1 - s));
+      },
+    ],
+  };
+
+  // Camadas densas com uma ativação entre cada duas, como course_lib.models.layers.mlp; os pesos começam como os do
+  // nn.Linear, uniformes até 1/√n.
+  class MLP {
+    constructor(sizes, draw, activation = "relu") {
+      [this.f, this.slope] = ACTIVATIONS[activation];
+      this.layers = sizes.slice(1).map((n_out, k) => {
+        const n_in = sizes[k];
+        const bound = 1 / Math.sqrt(n_in);
+        const parameters = Float32Array.from({ length: n_out * (n_in + 1) }, () => bound * (2 * draw.uniform() - 1));
+        return { n_in, n_out, parameters, gradient: new Float32Array(parameters.length) };
+      });
+    }
+
+    // x (B, n_in) → (B, n_out); guarda o que a volta precisa.
+    forward(x, rows) {
+      this.rows = rows;
+      this.inputs = [x];
+      this.sums = [];
+      this.layers.forEach(({ n_in, n_out, parameters }, k) => {
+        const from = this.inputs[k];
+        const sums = new Float32Array(rows * n_out);
+        for (let b = 0; b < rows; b++) {
+          for (let o = 0; o < n_out; o++) {
+            const w = o * (n_in + 1);
+            let sum = parameters[w + n_in];
+            for (let i = 0; i < n_in; i++) sum += parameters[w + i] * from[b * n_in + i];
+            sums[b * n_out + o] = sum;
+          }
+        }
+        this.sums.push(sums);
+        this.inputs.push(k + 1 < this.layers.length ? sums.map(this.f) : sums);
+      });
+      return this.inputs[this.layers.length];
+    }
+
+    // Gradiente da saída → gradiente da entrada; acumula o dos pesos, se `learn`.
+    backward(gradient, learn = true) {
+      for (let k = this.layers.length - 1; k >= 0; k--) {
+        const { n_in, n_out, parameters, gradient: own } = this.layers[k];
+        if (k + 1 < this.layers.length) gradient = gradient.map((g, i) => g * this.slope(this.sums[k][i]));
+        const from = this.inputs[k];
+        const back = new Float32Array(this.rows * n_in);
+        for (let b = 0; b < this.rows; b++) {
+          for (let o = 0; o < n_out; o++) {
+            const g = gradient[b * n_out + o];
+            if (g === 0) continue;
+            const w = o * (n_in + 1);
+            for (let i = 0; i < n_in; i++) back[b * n_in + i] += g * parameters[w + i];
+            if (learn) {
+              for (let i = 0; i < n_in; i++) own[w + i] += g * from[b * n_in + i];
+              own[w + n_in] += g;
+            }
+          }
+        }
+        gradient = back;
+      }
+      return gradient;
+    }
+  }
+
+  class Adam {
+    constructor(network, { beta1 = 0.9, beta2 = 0.999 } = {}) {
+      Object.assign(this, { network, beta1, beta2, t: 0 });
+      this.moments = network.layers.map(({ parameters }) => [parameters, parameters].map((p) => new Float32Array(p.length)));
+    }
+
+    step(rate) {
+      const { beta1, beta2 } = this;
+      this.t++;
+      const [first, second] = [1 - beta1 ** this.t, 1 - beta2 ** this.t];
+      this.network.layers.forEach(({ parameters, gradient }, k) => {
+        const [m, v] = this.moments[k];
+        for (let i = 0; i < parameters.length; i++) {
+          m[i] = beta1 * m[i] + (1 - beta1) * gradient[i];
+          v[i] = beta2 * v[i] + (1 - beta2) * gradient[i] ** 2;
+          parameters[i] -= (rate * (m[i] / first)) / (Math.sqrt(v[i] / second) + 1e-8);
+        }
+        gradient.fill(0);
+      });
+    }
+  }
+
+  // Oito nuvens num anel, como course_lib.data.toy.
+  const ring = ({ radius, std }, draw, n) => {
+    const x = new Float32Array(2 * n);
+    for (let i = 0; i < n; i++) {
+      const angle = (2 * Math.PI * Math.floor(8 * draw.uniform())) / 8;
+      x[2 * i] = radius * Math.cos(angle) + std * draw.normal();
+      x[2 * i + 1] = radius * Math.sin(angle) + std * draw.normal();
+    }
+    return x;
+  };
+
+  const normals = (draw, n) => Float32Array.from({ length: n }, draw.normal);
+  const sigmoid = (a) => 1 / (1 + Math.exp(-a));
+
+  // O jogo do capítulo 04: perda não saturante, um passo de cada rede por vez. `pack` pontos são julgados juntos.
+  class RingGAN {
+    constructor({ seed, data, latent = 16, hidden = 32, batch = 64, pack = 1, genRate, discRate }) {
+      this.draw = random(seed);
+      Object.assign(this, { data, latent, batch, pack, genRate, discRate, steps: 0 });
+      this.gen = new MLP([latent, hidden, hidden, 2], this.draw);
+      this.disc = new MLP([2 * pack, hidden, hidden, 1], this.draw);
+      this.optimizers = [this.gen, this.disc].map((network) => new Adam(network, { beta1: 0.5 }));
+      this.watched = normals(random(seed + 1), latent * 400);
+    }
+
+    set({ genRate, discRate }) {
+      Object.assign(this, { genRate, discRate });
+    }
+
+    train(steps) {
+      const { batch, pack } = this;
+      const groups = batch / pack;
+      for (let k = 0; k < steps; k++) {
+        const z = normals(this.draw, batch * this.latent);
+        const fake = this.gen.forward(z, batch);
+        const both = new Float32Array(4 * batch);
+        both.set(ring(this.data, this.draw, batch));
+        both.set(fake, 2 * batch);
+        const logits = this.disc.forward(both, 2 * groups);
+        // Média de softplus(-a) nas reais e de softplus(a) nas falsas.
+        this.disc.backward(logits.map((a, i) => (i < groups ? sigmoid(a) - 1 : sigmoid(a)) / groups));
+        this.optimizers[1].step(this.discRate);
+        const judged = this.disc.forward(fake, groups);
+        const toFake = this.disc.backward(judged.map((a) => (sigmoid(a) - 1) / groups), false);
+        this.gen.backward(toFake);
+        this.optimizers[0].step(this.genRate);
+      }
+      this.steps += steps;
+      return { steps: this.steps, points: this.gen.forward(this.watched, 400), ...this.modes() };
+    }
+
+    // Quantas nuvens têm amostras, e que fração das amostras está em alguma.
+    modes() {
+      const points = this.gen.forward(this.watched, 400);
+      const counts = new Array(8).fill(0);
+      for (let i = 0; i < 400; i++) {
+        for (let j = 0; j < 8; j++) {
+          const angle = (2 * Math.PI * j) / 8;
+          const [dx, dy] = [points[2 * i] - this.data.radius * Math.cos(angle), points[2 * i + 1] - this.data.radius * Math.sin(angle)];
+          if (Math.hypot(dx, dy) < this.data.near) counts[j]++;
+        }
+      }
+      return { covered: counts.filter((n) => n >= 4).length, on: counts.reduce((a, b) => a + b) / 400 };
+    }
+
+    // A probabilidade de real numa grade n × n.
+    field(n, span) {
+      const grid = new Float32Array(n * n * 2 * this.pack);
+      for (let i = 0; i < n * n; i++) {
+        const [x, y] = [(((i % n) + 0.5) / n - 0.5) * 2 * span, (0.5 - (Math.floor(i / n) + 0.5) / n) * 2 * span];
+        for (let p = 0; p < this.pack; p++) {
+          grid[2 * (i * this.pack + p)] = x;
+          grid[2 * (i * this.pack + p) + 1] = y;
+        }
+      }
+      return this.disc.forward(grid, n * n).map(sigmoid);
+    }
+  }
+
+  // A velocidade média do capítulo 08, aprendida: u(x, t) de (x_t, x_1 - x_0).
+  class RingFlow {
+    constructor({ seed, data, hidden = 64, batch = 192, rate = 4e-3, total = 900 }) {
+      this.draw = random(seed);
+      Object.assign(this, { data, batch, rate, total, steps: 0, loss: NaN });
+      this.net = new MLP([3, hidden, hidden, hidden, 2], this.draw, "silu");
+      this.optimizer = new Adam(this.net);
+    }
+
+    train(steps) {
+      const { batch } = this;
+      for (let k = 0; k < steps; k++) {
+        const x1 = ring(this.data, this.draw, batch);
+        const input = new Float32Array(3 * batch);
+        const target = new Float32Array(2 * batch);
+        for (let i = 0; i < batch; i++) {
+          const t = this.draw.uniform();
+          for (let d = 0; d < 2; d++) {
+            const x0 = this.draw.normal();
+            input[3 * i + d] = (1 - t) * x0 + t * x1[2 * i + d];
+            target[2 * i + d] = x1[2 * i + d] - x0;
+          }
+          input[3 * i + 2] = t;
+        }
+        const out = this.net.forward(input, batch);
+        let loss = 0;
+        const gradient = out.map((u, i) => {
+          loss += (u - target[i]) ** 2 / (2 * batch);
+          return (u - target[i]) / batch;
+        });
+        this.net.backward(gradient);
+        this.steps++;
+        // A taxa sobe no começo e cai até o fim, como a do capítulo.
+        const part = Math.min(1, this.steps / this.total);
+        this.optimizer.step(this.rate * Math.min(1, 10 * part) * (0.5 + 0.5 * Math.cos(Math.PI * part)) + 1e-4);
+        this.loss = Number.isNaN(this.loss) ? loss : 0.98 * this.loss + 0.02 * loss;
+      }
+      return { steps: this.steps, loss: this.loss };
+    }
+
+    // (B, 2) levados de t = 0 a 1 em `steps` passos do ponto médio; devolve todos os instantes.
+    flow(points, steps) {
+      const n = points.length / 2;
+      const frames = [Float32Array.from(points)];
+      for (let k = 0; k < steps; k++) {
+        const x = frames[k];
+        const half = this.velocity(x, n, k / steps);
+        const middle = x.map((v, i) => v + half[i] / (2 * steps));
+        const full = this.velocity(middle, n, (k + 0.5) / steps);
+        frames.push(x.map((v, i) => v + full[i] / steps));
+      }
+      return frames;
+    }
+
+    velocity(x, n, t) {
+      const input = new Float32Array(3 * n);
+      for (let i = 0; i < n; i++) input.set([x[2 * i], x[2 * i + 1], t], 3 * i);
+      return this.net.forward(input, n);
+    }
+  }
+
+  scope.cursoKinds = {
+    ...scope.cursoKinds,
+    ringGAN: (options) => new RingGAN(options),
+    ringFlow: (options) => new RingFlow(options),
+  };
+}
