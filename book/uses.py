@@ -19,6 +19,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 LIBRARY = "course_lib"
+# O programa das demonstrações: a saída o leva para o Colab, mas no livro a página usa sempre o de agora
+# (``book/course_book/demos.py``), e mudá-lo não pede que se execute nada.
+NOT_SHOWN = "course_lib/interactive/page"
 # Quem pede ao sistema a lista de uma pasta só para achar um módulo: acrescentar outro não muda o que se importou.
 IMPORTERS = ("<frozen importlib", "<frozen zipimport")
 
@@ -49,7 +52,8 @@ def report(root: str) -> str:
         for path in [*filter(None, imported), *_touched]
         if (path == library or path.startswith(library + os.sep)) and "__pycache__" not in path
     }
-    return json.dumps({"uses": sorted(used), "peak_mb": _peak_megabytes()})
+    shown = sorted(name for name in used if not name.startswith(NOT_SHOWN))
+    return json.dumps({"uses": shown, "peak_mb": _peak_megabytes()})
 
 
 def _peak_megabytes() -> float | None:

@@ -14,6 +14,7 @@ from . import (
     boxes,
     chapter_links,
     citations,
+    demos,
     durations,
     glossary,
     interface,
@@ -43,6 +44,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         citations,
         glossary,
         durations,
+        demos,
         processes,
     ):
         module.setup(app)

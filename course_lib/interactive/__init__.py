@@ -1,5 +1,6 @@
 """O que se mexe: demonstrações que vivem na página, sem núcleo nem rede, e controles para núcleos vivos."""
 
+from course_lib.interactive.block import Exported
 from course_lib.interactive.demo import Demo
 from course_lib.interactive.demos import (
     code_bars,
@@ -13,7 +14,7 @@ from course_lib.interactive.demos import (
     styles,
     who_drew,
 )
-from course_lib.interactive.export import Exported, export
+from course_lib.interactive.export import export
 from course_lib.interactive.widgets import choose, latent_walk
 
 __all__ = [

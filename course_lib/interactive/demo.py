@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import viz
-from course_lib.interactive.export import Exported
+from course_lib.interactive.block import Exported
 
 PAGE = Path(__file__).parent / "page"
 
@@ -55,26 +55,25 @@ class Demo:
         return {"demo": self.name, "blocks": blocks, "options": dict(self.options)}
 
     def _repr_html_(self) -> str:
+        title = html.escape(self.title)
         identity = f"demo-{self.name.replace('_', '-')}-{next(_numbers)}"
         # Dentro de <script>, só "</" encerra.
         data = json.dumps(self.data(), ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
         picture = base64.b64encode(self.still).decode()
         return (
-            f'<style data-curso>{(PAGE / "demo.css").read_text("utf-8")}</style>'
-            f'<div class="curso-demo" id="{identity}" role="group" aria-label="Demonstração: {html.escape(self.title)}">'
-            f'<p class="cd-title">{html.escape(self.title)}</p><p class="cd-lead">{html.escape(self.lead)}</p>'
+            f"<style data-curso>{(PAGE / 'demo.css').read_text('utf-8')}</style>"
+            f'<div class="curso-demo" id="{identity}" role="group" aria-label="Demonstração: {title}">'
+            f'<p class="cd-title">{title}</p><p class="cd-lead">{html.escape(self.lead)}</p>'
             f'<img class="cd-still" alt="{html.escape(self.alt)}" src="data:image/png;base64,{picture}">'
             f'<script type="application/json">{data}</script></div>'
             f"<script data-curso>{code(self.name)}</script>"
-            f'<script>Curso.start("{identity}")</script>'
+            f'<script>(window.cursoStart ??= []).push("{identity}")</script>'
         )
 
 
 def code(name: str) -> str:
     """O programa da página: o que executa as redes, as peças, e a demonstração ``name``."""
-    kernel = base64.b64encode((PAGE / "kernel.wasm").read_bytes()).decode()
-    sources = [(PAGE / f"{part}.js").read_text("utf-8") for part in ("runtime", "learn", "kit", f"demos/{name}")]
-    return f'window.cursoKernel ??= "{kernel}";' + "\n".join(sources)
+    return "".join(path.read_text("utf-8") for path in [*sorted(PAGE.glob("*.js")), PAGE / "demos" / f"{name}.js"])
 
 
 def still_picture() -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,16 +14,19 @@ from course_lib import checks, runtime, viz
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.data import ImageDataset
 from course_lib.data.toy import RING_RADIUS, RING_STD, Toy
+from course_lib.interactive.block import Exported
 from course_lib.interactive.demo import Demo, still_picture
-from course_lib.interactive.export import Exported, export
-from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.denoising import STEPS, ConvDenoiser
-from course_lib.models.diffusion import Diffusion
-from course_lib.models.gan import ConvGenerator
+from course_lib.interactive.export import export
 from course_lib.models.layers import IMAGE_DIM, interpolate
-from course_lib.models.stylegan import StyleGenerator
-from course_lib.models.unet import no_class
-from course_lib.models.vae import VAE
+
+# Um capítulo só importa as famílias que usa: quem pede a demonstração já tem o modelo.
+if TYPE_CHECKING:
+    from course_lib.models.autoencoder import Autoencoder
+    from course_lib.models.denoising import ConvDenoiser
+    from course_lib.models.diffusion import Diffusion
+    from course_lib.models.gan import ConvGenerator
+    from course_lib.models.stylegan import StyleGenerator
+    from course_lib.models.vae import VAE
 
 # Dígitos prontos de que se parte, e pontos da nuvem no plano latente.
 N_EXAMPLES = 12
@@ -51,7 +54,7 @@ def code_bars(model: Autoencoder, dataset: ImageDataset) -> Demo:
     return Demo(
         "code_bars",
         title="O seu dígito em poucos números",
-        lead="Desenhe, e veja o código e a volta. Depois misture o código com um sorteado: onde deixa de ser um dígito?",
+        lead="Desenhe e veja o código e a volta. Depois misture o código com um sorteado: onde deixa de ser dígito?",
         alt="Oito dígitos e, embaixo de cada um, a reconstrução do autoencoder, um pouco mais lisa.",
         still=still_picture(),
         programs={
@@ -74,6 +77,8 @@ def denoising(model: ConvDenoiser, dataset: ImageDataset) -> Demo:
         model: a rede que tira ruído.
         dataset: de onde vêm os exemplos.
     """
+    from course_lib.models.denoising import STEPS
+
     model = _on_cpu(model)
     images = _drawn(dataset, N_EXAMPLES).images
     with torch.no_grad(), _seeded():
@@ -227,6 +232,8 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
     Raises:
         ValueError: o modelo prevê outra coisa, ou a rede não olha a classe.
     """
+    from course_lib.models.unet import no_class
+
     n_classes = getattr(model.network, "n_classes", None)
     fits = model.prediction == "v" and n_classes is not None
     checks.require(fits, 'model: esperava prediction="v" e uma rede que olha a classe')
@@ -238,7 +245,7 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
     return Demo(
         "diffusion",
         title="Do ruído ao dígito, salto a salto",
-        lead="Escolha o dígito e arraste o salto: quando ele se decide? Com orientação forte, o que se ganha e se perde?",
+        lead="Escolha o dígito e arraste o salto: quando ele se decide? Com orientação forte, o que se ganha?",
         alt="Dez dígitos, de 0 a 9, desenhados pela difusão em dez saltos.",
         still=still_picture(),
         programs={"net": export(model.network, inputs, weights="int8")},
@@ -257,11 +264,11 @@ def ring_flow() -> Demo:
     return Demo(
         "ring_flow",
         title="Treine uma correnteza",
-        lead="Treine, solte o ruído e pare no meio do caminho. Com quantos passos as partículas ainda acertam as nuvens?",
+        lead="Treine, solte o ruído e pare no meio do caminho. Com quantos passos elas ainda acertam as nuvens?",
         alt="Oito nuvens de pontos dispostas num anel.",
         still=still_picture(),
         programs={},
-        options={"data": _ring_options(), "limit": 900},
+        options={"data": _ring_options(), "limit": 1_200},
     )
 
 
@@ -349,7 +356,7 @@ def _on_cpu(model: Network) -> Network:
 
 
 def _drawn(dataset: ImageDataset, n: int) -> ImageDataset:
-    return dataset.take(n, seed=0)
+    return dataset.take(n, seed=0).to("cpu")
 
 
 def _seeded() -> Any:

@@ -1,4 +1,4 @@
-"""O que uma rede faz, operação por operação: as contas do PyTorch que dependem das entradas, na ordem em que ocorrem."""
+"""O que uma rede faz, operação por operação: as contas do PyTorch que dependem das entradas, na ordem delas."""
 
 from __future__ import annotations
 

@@ -11,39 +11,7 @@ from IPython.display import display
 from torch import Tensor
 
 from course_lib import runtime, viz
-from course_lib.data import ImageDataset
-from course_lib.models.layers import interpolate
 from course_lib.text import number
-
-
-def interpolation(
-    models: Mapping[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]], dataset: ImageDataset
-) -> None:
-    """Escolha dois dígitos e quantos passos há entre eles: uma fileira por modelo.
-
-    Args:
-        models: rótulo → (codificar, decodificar), em que codificar leva (B, 1, 28, 28) em (B, latent_dim).
-        dataset: de onde saem os exemplos.
-    """
-    digits = sorted(set(dataset.labels.tolist()))
-
-    def draw(start: int, end: int, example: int, n: int) -> None:
-        chosen = []
-        for digit in (start, end):
-            indices = (dataset.labels == digit).nonzero().squeeze(1)
-            chosen.append(dataset.images[indices[example % len(indices)]])
-        rows = {}
-        with torch.no_grad():
-            for label, (encode, decode) in models.items():
-                z = encode(torch.stack(chosen))
-                rows[label] = decode(interpolate(z[0], z[1], n))
-        viz.strips(rows, title=f"Do {start} ao {end} pelo espaço latente")
-
-    start = widgets.Dropdown(options=digits, value=digits[4 % len(digits)], description="De")
-    end = widgets.Dropdown(options=digits, value=digits[-1], description="Para")
-    example = widgets.IntSlider(value=0, min=0, max=20, description="Exemplo")
-    n = widgets.IntSlider(value=9, min=3, max=15, description="Passos")
-    _show(draw, start=start, end=end, example=example, n=n)
 
 
 def latent_walk(decode: Callable[[Tensor], Tensor], latent_dim: int, *, span: float = 3.0) -> None:

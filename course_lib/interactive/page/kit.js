@@ -518,9 +518,12 @@
     near.observe(root);
   };
 
+  // Cada demonstração se anuncia numa fila, que existe antes ou depois deste programa.
+  const announced = window.cursoStart ?? [];
+  window.cursoStart = { push: start };
   window.Curso = {
     demos,
-    start,
     kit: { h, number, images, row, labelled, button, slider, choice, picture, pad, plane, dot, COLORS, random, latest, centered },
   };
+  for (const id of announced) start(id);
 })();

@@ -25,16 +25,46 @@ function cursoLearn(scope) {
     ],
   };
 
+  // C = A B, em que A é (rows, inner) e B é (inner, columns), ou as suas transpostas, pelo kernel do executor.
+  class Products {
+    constructor(wasm) {
+      this.memory = scope.cursoMemory(wasm);
+    }
+
+    multiply(a, b, rows, inner, columns, { aTurned = false, bTurned = false } = {}) {
+      const stripes = Math.ceil(columns / 8);
+      const padded = Math.ceil(rows / 4) * 4;
+      const [pa, pb] = [0, padded * inner];
+      const pc = pb + stripes * 8 * inner;
+      const F = this.memory.atLeast(pc + padded * stripes * 8);
+      for (let r = 0; r < padded; r++) {
+        const panel = pa + (r - (r % 4)) * inner + (r % 4);
+        for (let k = 0; k < inner; k++) F[panel + 4 * k] = r >= rows ? 0 : aTurned ? a[k * rows + r] : a[r * inner + k];
+      }
+      for (let k = 0; k < inner; k++) {
+        for (let j = 0; j < columns; j++) {
+          F[pb + ((j >> 3) * inner + k) * 8 + (j & 7)] = bTurned ? b[j * inner + k] : b[k * columns + j];
+        }
+      }
+      this.memory.gemm(pa * 4, pb * 4, pc * 4, padded, inner, stripes, stripes * 32);
+      const c = new Float32Array(rows * columns);
+      for (let r = 0; r < rows; r++) c.set(F.subarray(pc + r * stripes * 8, pc + r * stripes * 8 + columns), r * columns);
+      return c;
+    }
+  }
+
   // Camadas densas com uma ativação entre cada duas, como course_lib.models.layers.mlp; os pesos começam como os do
   // nn.Linear, uniformes até 1/√n.
   class MLP {
-    constructor(sizes, draw, activation = "relu") {
+    constructor(sizes, draw, products, activation = "relu") {
       [this.f, this.slope] = ACTIVATIONS[activation];
+      this.products = products;
       this.layers = sizes.slice(1).map((n_out, k) => {
         const n_in = sizes[k];
         const bound = 1 / Math.sqrt(n_in);
-        const parameters = Float32Array.from({ length: n_out * (n_in + 1) }, () => bound * (2 * draw.uniform() - 1));
-        return { n_in, n_out, parameters, gradient: new Float32Array(parameters.length) };
+        const uniform = (n) => Float32Array.from({ length: n }, () => bound * (2 * draw.uniform() - 1));
+        const [weight, bias] = [uniform(n_out * n_in), uniform(n_out)];
+        return { n_in, n_out, weight, bias, slopes: [new Float32Array(weight.length), new Float32Array(n_out)] };
       });
     }
 
@@ -43,17 +73,9 @@ function cursoLearn(scope) {
       this.rows = rows;
       this.inputs = [x];
       this.sums = [];
-      this.layers.forEach(({ n_in, n_out, parameters }, k) => {
-        const from = this.inputs[k];
-        const sums = new Float32Array(rows * n_out);
-        for (let b = 0; b < rows; b++) {
-          for (let o = 0; o < n_out; o++) {
-            const w = o * (n_in + 1);
-            let sum = parameters[w + n_in];
-            for (let i = 0; i < n_in; i++) sum += parameters[w + i] * from[b * n_in + i];
-            sums[b * n_out + o] = sum;
-          }
-        }
+      this.layers.forEach(({ n_in, n_out, weight, bias }, k) => {
+        const sums = this.products.multiply(this.inputs[k], weight, rows, n_in, n_out, { bTurned: true });
+        for (let b = 0, i = 0; b < rows; b++) for (let o = 0; o < n_out; o++, i++) sums[i] += bias[o];
         this.sums.push(sums);
         this.inputs.push(k + 1 < this.layers.length ? sums.map(this.f) : sums);
       });
@@ -62,24 +84,19 @@ function cursoLearn(scope) {
 
     // Gradiente da saída → gradiente da entrada; acumula o dos pesos, se `learn`.
     backward(gradient, learn = true) {
+      const { rows } = this;
       for (let k = this.layers.length - 1; k >= 0; k--) {
-        const { n_in, n_out, parameters, gradient: own } = this.layers[k];
-        if (k + 1 < this.layers.length) gradient = gradient.map((g, i) => g * this.slope(this.sums[k][i]));
-        const from = this.inputs[k];
-        const back = new Float32Array(this.rows * n_in);
-        for (let b = 0; b < this.rows; b++) {
-          for (let o = 0; o < n_out; o++) {
-            const g = gradient[b * n_out + o];
-            if (g === 0) continue;
-            const w = o * (n_in + 1);
-            for (let i = 0; i < n_in; i++) back[b * n_in + i] += g * parameters[w + i];
-            if (learn) {
-              for (let i = 0; i < n_in; i++) own[w + i] += g * from[b * n_in + i];
-              own[w + n_in] += g;
-            }
-          }
+        const { n_in, n_out, weight, slopes } = this.layers[k];
+        if (k + 1 < this.layers.length) {
+          const sums = this.sums[k];
+          gradient = gradient.map((g, i) => g * this.slope(sums[i]));
         }
-        gradient = back;
+        if (learn) {
+          const own = this.products.multiply(gradient, this.inputs[k], n_out, rows, n_in, { aTurned: true });
+          for (let i = 0; i < own.length; i++) slopes[0][i] += own[i];
+          for (let b = 0, i = 0; b < rows; b++) for (let o = 0; o < n_out; o++, i++) slopes[1][o] += gradient[i];
+        }
+        gradient = this.products.multiply(gradient, weight, rows, n_out, n_in);
       }
       return gradient;
     }
@@ -88,22 +105,23 @@ function cursoLearn(scope) {
   class Adam {
     constructor(network, { beta1 = 0.9, beta2 = 0.999 } = {}) {
       Object.assign(this, { network, beta1, beta2, t: 0 });
-      this.moments = network.layers.map(({ parameters }) => [parameters, parameters].map((p) => new Float32Array(p.length)));
+      this.moved = network.layers.flatMap(({ weight, bias, slopes }) =>
+        [weight, bias].map((values, k) => [values, slopes[k], new Float32Array(values.length), new Float32Array(values.length)]),
+      );
     }
 
     step(rate) {
       const { beta1, beta2 } = this;
       this.t++;
       const [first, second] = [1 - beta1 ** this.t, 1 - beta2 ** this.t];
-      this.network.layers.forEach(({ parameters, gradient }, k) => {
-        const [m, v] = this.moments[k];
-        for (let i = 0; i < parameters.length; i++) {
-          m[i] = beta1 * m[i] + (1 - beta1) * gradient[i];
-          v[i] = beta2 * v[i] + (1 - beta2) * gradient[i] ** 2;
-          parameters[i] -= (rate * (m[i] / first)) / (Math.sqrt(v[i] / second) + 1e-8);
+      for (const [values, slopes, m, v] of this.moved) {
+        for (let i = 0; i < values.length; i++) {
+          m[i] = beta1 * m[i] + (1 - beta1) * slopes[i];
+          v[i] = beta2 * v[i] + (1 - beta2) * slopes[i] * slopes[i];
+          values[i] -= (rate * (m[i] / first)) / (Math.sqrt(v[i] / second) + 1e-8);
         }
-        gradient.fill(0);
-      });
+        slopes.fill(0);
+      }
     }
   }
 
@@ -123,17 +141,14 @@ function cursoLearn(scope) {
 
   // O jogo do capítulo 04: perda não saturante, um passo de cada rede por vez. `pack` pontos são julgados juntos.
   class RingGAN {
-    constructor({ seed, data, latent = 16, hidden = 32, batch = 64, pack = 1, genRate, discRate }) {
+    constructor({ seed, data, latent = 16, hidden = 32, batch = 64, pack = 1, genRate, discRate }, wasm) {
+      const products = new Products(wasm);
       this.draw = random(seed);
       Object.assign(this, { data, latent, batch, pack, genRate, discRate, steps: 0 });
-      this.gen = new MLP([latent, hidden, hidden, 2], this.draw);
-      this.disc = new MLP([2 * pack, hidden, hidden, 1], this.draw);
+      this.gen = new MLP([latent, hidden, hidden, 2], this.draw, products);
+      this.disc = new MLP([2 * pack, hidden, hidden, 1], this.draw, products);
       this.optimizers = [this.gen, this.disc].map((network) => new Adam(network, { beta1: 0.5 }));
       this.watched = normals(random(seed + 1), latent * 400);
-    }
-
-    set({ genRate, discRate }) {
-      Object.assign(this, { genRate, discRate });
     }
 
     train(steps) {
@@ -188,10 +203,10 @@ function cursoLearn(scope) {
 
   // A velocidade média do capítulo 08, aprendida: u(x, t) de (x_t, x_1 - x_0).
   class RingFlow {
-    constructor({ seed, data, hidden = 64, batch = 192, rate = 4e-3, total = 900 }) {
+    constructor({ seed, data, hidden = 64, batch = 256, rate = 5e-3, total }, wasm) {
       this.draw = random(seed);
       Object.assign(this, { data, batch, rate, total, steps: 0, loss: NaN });
-      this.net = new MLP([3, hidden, hidden, hidden, 2], this.draw, "silu");
+      this.net = new MLP([3, hidden, hidden, hidden, 2], this.draw, new Products(wasm), "silu");
       this.optimizer = new Adam(this.net);
     }
 
@@ -249,7 +264,7 @@ function cursoLearn(scope) {
 
   scope.cursoKinds = {
     ...scope.cursoKinds,
-    ringGAN: (options) => new RingGAN(options),
-    ringFlow: (options) => new RingFlow(options),
+    ringGAN: (options, wasm) => new RingGAN(options, wasm),
+    ringFlow: (options, wasm) => new RingFlow(options, wasm),
   };
 }

@@ -123,7 +123,23 @@ function cursoRuntime(scope) {
       }
       this.floats = new Float32Array(this.length);
     }
+
+    // A memória, maior se preciso.
+    atLeast(n) {
+      if (n > this.floats.length) {
+        this.length = 2 * n;
+        this.create(this.wasm);
+      }
+      return this.floats;
+    }
   }
+
+  scope.cursoMemory = (wasm) => {
+    const memory = new Memory();
+    memory.wasm = wasm;
+    memory.create(wasm);
+    return memory;
+  };
 
   // Cada operação: o que reserva e prepara, e devolve a função que a executa. `p.at(ref)` é o lugar de um valor ou de uma
   // constante na memória; `p.later(f)` adia o que precisa dela já criada.
@@ -501,10 +517,6 @@ function cursoRuntime(scope) {
       this.memory.create(wasm);
       for (const write of this.pending) write(this.memory.floats);
       this.pending = this.constants = null;
-    }
-
-    get accelerated() {
-      return this.memory.floats.buffer !== null && this.memory.gemm.length === 7 && /native/.test(`${this.memory.gemm}`);
     }
 
     // Durante a construção: o lugar novo de um valor, o de um já feito, os números de uma constante, e o que fica para
