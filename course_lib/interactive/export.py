@@ -54,7 +54,7 @@ def export(
 
 def _check_same(function: Callable[..., Any], recording: Recording, examples: Sequence[Tensor]) -> None:
     """Com outras entradas, as contas anotadas dão o que a função dá."""
-    others = [tensor.flip(-1) if tensor.ndim else tensor for tensor in examples]
+    others = [tensor.flip(*range(tensor.ndim)) for tensor in examples]
     with torch.no_grad():
         out = function(*others)
     for ours, theirs in zip(recording.replay(others), out if isinstance(out, tuple) else (out,), strict=True):

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from course_lib import interactive
-from course_lib.data import load_embedded_digits
 from course_lib.interactive import widgets
 from course_lib.models.vae import VAE
 
@@ -46,15 +45,6 @@ def test_latent_walk_moves_one_coordinate(shown):
     assert_redraws(shown[0], "Valor", 3.0)
     assert_redraws(shown[0], "Coordenada", 7)
     assert control(shown[0], "Coordenada").max == vae.latent_dim - 1
-
-
-def test_interpolation_goes_between_the_chosen_digits(shown):
-    digits = load_embedded_digits("test")
-    flat = (lambda x: x.flatten(1), lambda z: z.view(-1, 1, 28, 28))
-    interactive.interpolation({"pixels": flat}, digits)
-    assert control(shown[0], "De").options == tuple(range(10))
-    assert_redraws(shown[0], "Para", 2)
-    assert_redraws(shown[0], "Passos", 4)
 
 
 def test_choose_switches_between_ready_grids(shown):
