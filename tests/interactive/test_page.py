@@ -1,0 +1,349 @@
+"""As demonstrações num navegador de verdade: os números, o mouse, o teclado, os temas e o que pode dar errado."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import random
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from demo_pages import DEMOS, demo, page, programs, shipped
+
+from book import screenshots
+from course_lib.interactive.demo import PAGE
+from course_lib.models.diffusion import sample
+
+playwright = pytest.importorskip("playwright.sync_api", reason="o playwright não está instalado")
+
+# Segundos de cliques e teclas ao acaso em cada demonstração.
+FUZZ_SECONDS = 3
+SEED = 0
+# Muito mais do que qualquer espera destes testes: só um travamento chega lá.
+LONG = 120_000
+# O que uma demonstração mostra, pixel a pixel.
+SEEN = """() => [...document.querySelectorAll(".cd-stage canvas")].map((canvas) => canvas.toDataURL()).join(" ")
+  + document.querySelector(".cd-stage").innerText"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    try:
+        with screenshots.open_browser() as opened:
+            yield opened
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+class Visit:
+    """Uma página com uma demonstração, aberta de um arquivo, e o que deu errado nela."""
+
+    def __init__(self, context: playwright.BrowserContext, text: str, folder: Path) -> None:
+        self.problems: list[str] = []
+        self.page = context.new_page()
+        self.page.set_default_timeout(LONG)
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", self._note_request)
+        file = folder / "demo.html"
+        file.write_text(text, encoding="utf-8")
+        self.page.goto(file.as_uri())
+
+    def _note_console(self, message: playwright.ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def _note_request(self, request: playwright.Request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.problems.append(f"pedido externo: {request.url}")
+
+    def wait(self, state: str = "viva") -> None:
+        """Espera que a demonstração chegue a um estado."""
+        self.page.wait_for_function(
+            "state => ['viva', 'falhou'].includes(document.querySelector('.curso-demo').dataset.state)", arg=state
+        )
+        assert self.page.evaluate("document.querySelector('.curso-demo').dataset.state") == state
+
+    def changes(self, before: str) -> None:
+        """Espera que o que se vê deixe de ser o de antes."""
+        self.page.wait_for_function(f"before => ({SEEN})() !== before", arg=before)
+
+    @property
+    def seen(self) -> str:
+        """O que se vê agora."""
+        found: str = self.page.evaluate(SEEN)
+        return found
+
+
+@pytest.fixture
+def open_demo(browser: playwright.Browser, tmp_path: Path) -> Iterator:
+    contexts = []
+
+    def opened(name: str, view: str = "claro", *, script: str = "", text: str = "", **options: object) -> Visit:
+        scheme, size = screenshots.VIEWS[view]
+        context = browser.new_context(color_scheme=scheme, viewport=size, locale="pt-BR", **options)
+        contexts.append(context)
+        if script:
+            context.add_init_script(script)
+        return Visit(context, text or page(name, scheme), tmp_path)
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+# --- os números -------------------------------------------------------------------------------------------------------
+
+RUN = """([block, given, kernel]) => {
+  const { Program, toBytes } = cursoRuntime(window);
+  const program = new Program(block, kernel ? toBytes(window.cursoKernel) : null);
+  program.run(given);  // a segunda vez, sobre a memória usada, dá o mesmo
+  return Object.values(program.run(given)).map((out) => [...out]);
+}"""
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["WebAssembly", "só JavaScript"])
+def test_page_computes_what_pytorch_does(browser: playwright.Browser, kernel: bool) -> None:
+    tab = browser.new_page()
+    tab.set_content("<p>conta</p>")
+    for part in ("kernel", "runtime"):
+        tab.add_script_tag(content=(PAGE / f"{part}.js").read_text("utf-8"))
+    for name, (exported, inputs) in programs().items():
+        given = {key: value.flatten().tolist() for key, value in zip(exported.names[0], inputs, strict=True)}
+        for ours, theirs in zip(tab.evaluate(RUN, [exported.block(), given, kernel]), exported(*inputs), strict=True):
+            gap = (torch.tensor(ours) - theirs.flatten()).abs().max().item()
+            assert gap <= 1e-4 * max(1, theirs.abs().max().item()), f"{name}: {gap:.1e}"
+    tab.close()
+
+
+def normals(seed: int, n: int) -> list[float]:
+    """O mesmo sorteio de ``Curso.kit.random``."""
+    state = seed
+
+    def uniform() -> float:
+        nonlocal state
+        state = (state + 0x6D2B79F5) % 2**32
+        t = (state ^ (state >> 15)) * (state | 1) % 2**32
+        t ^= (t + (t ^ (t >> 7)) * (t | 61)) % 2**32
+        return (t ^ (t >> 14)) / 2**32
+
+    return [math.sqrt(-2 * math.log(1 - uniform())) * math.cos(2 * math.pi * uniform()) for _ in range(n)]
+
+
+class Stored(torch.nn.Module):
+    """A rede com os pesos como a página os recebe."""
+
+    n_classes = 10
+
+    def __init__(self, exported) -> None:
+        super().__init__()
+        self.exported = exported
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        rows = [self.exported(x[k : k + 1], t[k : k + 1], y[k : k + 1])[0] for k in range(len(x))]
+        return torch.cat(rows)
+
+
+def test_diffusion_draws_what_pytorch_draws(open_demo) -> None:
+    visit = open_demo("diffusion")
+    visit.wait()
+    pixels = visit.page.evaluate("[...document.querySelectorAll('.cd-stage canvas')[0].pixels]")
+    model = shipped("diffusion")
+    network, model.network = model.network, Stored(demo("diffusion").programs["net"])
+    try:
+        start = torch.tensor(normals(1, 784)).view(1, 1, 28, 28)
+        drawn = sample(model, start, steps=10, order=2, y=torch.tensor([3]), guidance=1.0)
+    finally:
+        model.network = network
+    assert (torch.tensor(pixels) - drawn.flatten()).abs().max() < 1e-2
+
+
+# --- o uso ------------------------------------------------------------------------------------------------------------
+
+
+def operate(visit: Visit) -> None:
+    """Aperta, com o mouse, cada botão e arrasta em cada desenho e plano: a tela muda."""
+    tab = visit.page
+    for canvas in tab.query_selector_all(".cd-stage canvas.cd-pad, .cd-stage canvas.cd-draggable"):
+        if canvas.is_visible():
+            before, box = visit.seen, canvas.bounding_box()
+            tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+            tab.mouse.down()
+            tab.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=6)
+            tab.mouse.up()
+            visit.changes(before)
+
+
+# O que se aperta em cada uma, e que sempre muda alguma coisa.
+BUTTONS = {
+    "code_bars": ["Sortear outro código", "Outro exemplo", "Apagar"],
+    "cycle": ["Outro exemplo", "Apagar"],
+    "denoising": ["Outro ruído", "Só ruído", "Limpar aos poucos"],
+    "diffusion": ["Desenhar de novo", "Completar a metade de baixo"],
+    "interpolation": ["Outro exemplo"],
+    "latent_plane": ["Ir ao centro", "Outro exemplo"],
+    "ring_flow": ["Treinar", "Recomeçar"],
+    "ring_gan": ["Treinar", "Recomeçar"],
+    "styles": ["Outros estilos", "Outro ruído"],
+    "who_drew": ["o VAE", "Outro dígito"],
+}
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_demo_by_mouse(open_demo, name: str) -> None:
+    visit = open_demo(name)
+    visit.wait()
+    assert visit.page.evaluate("document.querySelector('.cd-still').hidden")
+    operate(visit)
+    for label in BUTTONS[name]:
+        before = visit.seen
+        visit.page.get_by_role("button", name=label, exact=True).first.click()
+        visit.changes(before)
+    assert visit.problems == []
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_demo_by_keyboard(open_demo, name: str) -> None:
+    visit = open_demo(name, "telefone")
+    visit.wait()
+    tab, reached = visit.page, 0
+    for control in tab.query_selector_all(".cd-stage :is(input, select, canvas[tabindex])"):
+        if not control.is_visible():
+            continue
+        before = visit.seen
+        control.focus()
+        kind = control.evaluate("node => node.tagName")
+        if kind == "CANVAS":
+            for key in (" ", "ArrowDown", "ArrowDown", "ArrowRight"):
+                tab.keyboard.press(key)
+        else:
+            low = kind == "INPUT" and control.evaluate("node => Number(node.value) > Number(node.min)")
+            tab.keyboard.press("ArrowLeft" if low else "ArrowDown" if kind == "SELECT" else "ArrowRight")
+        visit.changes(before)
+        reached += 1
+    # Quem não tem controles, só botões: todos se alcançam com o Tab, e se apertam com o Enter.
+    if not reached:
+        before = visit.seen
+        tab.query_selector(".cd-stage button:not([disabled])").focus()
+        tab.keyboard.press("Enter")
+        visit.changes(before)
+    overflow = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0
+    assert visit.problems == []
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_demo_survives_a_thousand_taps(open_demo, name: str) -> None:
+    visit = open_demo(name)
+    visit.wait()
+    tab, chance = visit.page, random.Random(SEED)
+    box = tab.query_selector(".cd-stage").bounding_box()
+    clock = "performance.now()"
+    end = tab.evaluate(clock) + 1000 * FUZZ_SECONDS
+    while tab.evaluate(clock) < end:
+        for _ in range(10):
+            x, y = box["x"] + chance.random() * box["width"], box["y"] + chance.random() * box["height"]
+            if chance.random() < 0.6:
+                tab.mouse.click(x, y)
+            else:
+                tab.keyboard.press(chance.choice(["Tab", "ArrowLeft", "ArrowRight", "ArrowUp", "End", "Home", " "]))
+    tab.set_viewport_size({"width": 320, "height": 640})
+    assert tab.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert tab.evaluate("document.querySelector('.curso-demo').dataset.state") == "viva"
+    assert visit.problems == []
+
+
+@pytest.mark.parametrize("view", ["claro", "escuro"])
+@pytest.mark.parametrize("name", DEMOS)
+def test_demo_is_accessible(open_demo, name: str, view: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    visit = open_demo(name, view)
+    visit.wait()
+    found = axe.Axe().run(visit.page).response["violations"]
+    assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in found] == []
+
+
+def test_less_motion_keeps_every_demo_still(open_demo) -> None:
+    for name in ("ring_gan", "ring_flow", "denoising"):
+        visit = open_demo(name, reduced_motion="reduce")
+        visit.wait()
+        before = visit.seen
+        visit.page.wait_for_timeout(300)
+        assert visit.seen == before
+
+
+# --- o que pode dar errado --------------------------------------------------------------------------------------------
+
+
+def test_without_javascript_the_picture_stays(open_demo) -> None:
+    visit = open_demo("diffusion", java_script_enabled=False)
+    picture = visit.page.query_selector(".cd-still")
+    assert picture.is_visible()
+    assert picture.get_attribute("alt")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "delete window.Worker",
+        "window.Worker = class { terminate() {} constructor() { setTimeout(() => this.onerror(new Event('error'))) } }",
+        "URL.createObjectURL = () => { throw new Error('bloqueado'); }",
+        "delete window.WebAssembly",
+    ],
+    ids=["sem Worker", "Worker que falha", "blob bloqueado", "sem WebAssembly"],
+)
+def test_demo_lives_without_what_a_browser_may_lack(open_demo, script: str) -> None:
+    visit = open_demo("code_bars", script=script)
+    visit.wait()
+    operate(visit)
+    assert visit.problems == []
+
+
+def spoiled(change: str) -> str:
+    """A página com o bloco estragado."""
+    text = page("code_bars")
+    start = text.index('<script type="application/json">') + len('<script type="application/json">')
+    end = text.index("</script>", start)
+    data = json.loads(text[start:end].replace("<\\/", "</"))
+    block = data["blocks"]["dec"]
+    weights = bytearray(base64.b64decode(block["data"]))
+    if change == "corrompidos":
+        weights[1000] ^= 255
+    elif change == "incompletos":
+        del weights[len(weights) // 2 :]
+    elif change == "não é finito":
+        weights[-4:] = b"\x00\x00\xc0\x7f"
+        block["crc32"] = zlib.crc32(bytes(weights))
+    elif change == "versão":
+        block["version"] = 0
+    block["data"] = base64.b64encode(bytes(weights)).decode()
+    return text[:start] + json.dumps(data) + text[end:]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("corrompidos", "os pesos chegaram corrompidos"),
+        ("incompletos", "os pesos chegaram corrompidos"),
+        ("não é finito", "um número que não é finito"),
+        ("versão", "este bloco é da versão 0"),
+    ],
+)
+def test_bad_weights_say_so_and_leave_the_picture(open_demo, change: str, message: str) -> None:
+    visit = open_demo("code_bars", text=spoiled(change))
+    visit.wait("falhou")
+    assert message in visit.page.inner_text(".cd-say")
+    assert visit.page.query_selector(".cd-still").is_visible()
+    assert visit.problems == []
+
+
+def test_two_demos_in_one_page(open_demo) -> None:
+    two = page("latent_plane").replace("</main>", demo("code_bars")._repr_html_() + "</main>")
+    visit = open_demo("", text=two)
+    visit.page.evaluate("document.querySelectorAll('.curso-demo')[1].scrollIntoView()")
+    visit.page.wait_for_function("document.querySelectorAll('[data-state=viva]').length === 2")
+    assert visit.problems == []
