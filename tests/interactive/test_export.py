@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 import torch
-from demo_pages import DEMOS, demo, programs
 from torch import nn
 
+from benchmarks.demo_pages import DEMOS, demo, programs
 from course_lib.interactive import export
 from course_lib.interactive.demo import PAGE
 from course_lib.interactive.lowering import loops

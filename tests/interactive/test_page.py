@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from demo_pages import DEMOS, demo, page, programs, shipped
 
+from benchmarks.demo_pages import DEMOS, demo, page, programs, shipped
 from book import screenshots
 from course_lib.interactive.demo import PAGE
 from course_lib.models.diffusion import sample

@@ -448,8 +448,9 @@
       }
     };
     return (...args) => {
-      if (running) next = args;
-      else run(args);
+      if (!running) return run(args);
+      next = args;
+      return undefined;
     };
   };
 

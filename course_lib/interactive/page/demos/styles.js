@@ -26,12 +26,13 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
     }),
   );
   const draw = guarded(async () => {
-    styles = [];
+    const fresh = [];
     for (const [k, source] of sources.entries()) {
       const z = random(100 * seed + k).normals(options.zDim);
-      styles.push((await programs.mapping({ z })).out);
-      source.draw(await synthesize(Array(8).fill(styles[k]), noise(1, 1)));
+      fresh.push((await programs.mapping({ z })).out);
+      source.draw(await synthesize(Array(8).fill(fresh[k]), noise(1, 1)));
     }
+    styles = fresh;
     await show();
   });
   const bands = BANDS.map(([name], k) =>

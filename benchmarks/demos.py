@@ -1,0 +1,218 @@
+"""``python -m benchmarks.demos``: as demonstrações num navegador, em números.
+
+De cada uma: o que pesa, quanto demora a primeira figura, quanto custa cada rede, o erro diante do PyTorch com os mesmos
+pesos, e a memória depois de muitos toques ao acaso. E, de cada família que desenha, o que o int8 custa diante do juiz.
+Precisa do playwright e de um Chromium.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import random
+import statistics
+import tempfile
+import zlib
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.demo_pages import DEMOS, demo, page, shipped
+from benchmarks.measure import machine
+from book import screenshots
+from course_lib import console, runtime
+from course_lib.interactive import export
+from course_lib.interactive.demo import PAGE
+from course_lib.text import number, table
+from course_lib.weights import load_judge
+
+# Toques e teclas ao acaso antes de medir a memória.
+TAPS = 300
+# Repetições de uma rede; vale a mediana.
+CALLS = 40
+
+STARTED = """
+new MutationObserver((_, watcher) => {
+  const root = document.querySelector('.curso-demo[data-state=viva]');
+  if (root) { window.firstPicture = performance.now(); watcher.disconnect(); }
+}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-state'] });
+window.longest = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+}).observe({ type: 'longtask', buffered: true });
+"""
+CALL = """([block, given, calls]) => {
+  const { Program, toBytes } = cursoRuntime(window);
+  const program = new Program(block, toBytes(window.cursoKernel));
+  const times = [];
+  let out;
+  for (let k = 0; k < calls + 5; k++) {
+    const start = performance.now();
+    out = program.run(given);
+    if (k >= 5) times.push(performance.now() - start);
+  }
+  return [times, Object.values(out).map((values) => [...values])];
+}"""
+TRAIN = """async ([kind, options, steps, until]) => {
+  cursoRuntime(window);
+  cursoLearn(window);
+  const { toBytes } = cursoRuntime({});
+  const model = window.cursoKinds[kind](options, toBytes(window.cursoKernel));
+  const start = performance.now();
+  let state;
+  for (let k = 0; k < steps; k += 50) {
+    state = model.train(50);
+    if (until && state.covered >= until) break;
+  }
+  return [(performance.now() - start) / 1000, state.steps];
+}"""
+
+
+def measure_demo(browser: Any, name: str, folder: Path) -> dict[str, float]:
+    """Uma demonstração, na sua página."""
+    made = demo(name)
+    file = folder / f"{name}.html"
+    file.write_text(page(name), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.add_init_script(STARTED)
+    tab = context.new_page()
+    tab.goto(file.as_uri())
+    tab.wait_for_function("window.firstPicture")
+    first = tab.evaluate("window.firstPicture")
+    # Os primeiros toques compilam e criam o que depois se reusa.
+    tap(tab, TAPS)
+    before = heap(context, tab)
+    tap(tab, TAPS)
+    after = heap(context, tab)
+    longest = tab.evaluate("window.longest")
+    context.close()
+    blocks = made.data()["blocks"].values()
+    weights = sum(len(base64.b64decode(block["data"])) for block in blocks)
+    return {
+        "pesos (kB)": weights / 1000,
+        "na rede (kB)": len(zlib.compress(file.read_bytes(), 9)) / 1000,
+        "1.ª figura (ms)": first,
+        "maior pausa (ms)": longest,
+        "memória, a mais (%)": 100 * (after / before - 1),
+        **measure_programs(browser, name),
+    }
+
+
+def measure_programs(browser: Any, name: str) -> dict[str, float]:
+    """As redes da demonstração: o tempo de uma passada por todas, e o maior erro."""
+    tab = browser.new_page()
+    tab.set_content("<p>conta</p>")
+    for part in ("kernel", "runtime", "learn"):
+        tab.add_script_tag(content=(PAGE / f"{part}.js").read_text("utf-8"))
+    total, gap = 0.0, 0.0
+    for program in demo(name).programs.values():
+        with runtime.isolated_seed(0):
+            inputs = [draw_input(entry, value.shape) for entry, value in zip(*described(program), strict=True)]
+        given = {entry: one.flatten().tolist() for entry, one in zip(program.names[0], inputs, strict=True)}
+        times, outputs = tab.evaluate(CALL, [program.block(), given, CALLS])
+        total += statistics.median(times)
+        for ours, theirs in zip(outputs, program(*inputs), strict=True):
+            gap = max(gap, (torch.tensor(ours) - theirs.flatten()).abs().max().item())
+    found = {"redes (ms)": total, "erro": gap}
+    options = demo(name).options
+    if name == "ring_gan":
+        game = {**options["games"]["taxas iguais"], "data": options["data"], "seed": 1001}
+        found["treino (s)"], _ = tab.evaluate(TRAIN, ["ringGAN", game, options["limit"], 8])
+    if name == "ring_flow":
+        made = {"data": options["data"], "seed": 11, "total": options["limit"]}
+        found["treino (s)"], _ = tab.evaluate(TRAIN, ["ringFlow", made, options["limit"], 0])
+    tab.close()
+    return found
+
+
+def described(program: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Os nomes e os valores das entradas."""
+    return program.names[0], program.recording.inputs
+
+
+def draw_input(name: str, shape: tuple[int, ...]) -> Tensor:
+    """Uma entrada qualquer, na faixa que a rede espera."""
+    if name == "y":
+        return torch.randint(10, shape)
+    return torch.rand(shape) if name in ("t", "x") else torch.randn(shape)
+
+
+def tap(tab: Any, times: int) -> None:
+    """Cliques e teclas ao acaso."""
+    chance = random.Random(0)
+    box = tab.query_selector(".cd-stage").bounding_box()
+    for _ in range(times):
+        if chance.random() < 0.6:
+            tab.mouse.click(box["x"] + chance.random() * box["width"], box["y"] + chance.random() * box["height"])
+        else:
+            tab.keyboard.press(chance.choice(["Tab", "ArrowLeft", "ArrowRight", "ArrowUp", " "]))
+    tab.wait_for_timeout(500)
+
+
+def heap(context: Any, tab: Any) -> float:
+    """Bytes que a página guarda, depois de recolhido o que ninguém usa."""
+    session = context.new_cdp_session(tab)
+    session.send("HeapProfiler.collectGarbage")
+    used: float = session.send("Runtime.getHeapUsage")["usedSize"]
+    return used
+
+
+def int8_cost(n: int) -> list[tuple[str, float, float]]:
+    """A distância de Fréchet de quem desenha, com os pesos de sempre e com os da página: as mesmas sementes."""
+    judge, rows = load_judge(), []
+    for name, part in (("vae", "model"), ("dcgan", "gen"), ("diffusion", "model")):
+        network = copy.deepcopy(shipped(name, part))
+        with runtime.isolated_seed(0):
+            before = judge.compare(name, network.sample(n), seed=0).frechet
+        round_weights(getattr(network, "network", network), network)
+        with runtime.isolated_seed(0):
+            after = judge.compare(name, network.sample(n), seed=0).frechet
+        rows.append((name, before, after))
+    return rows
+
+
+def round_weights(inner: nn.Module, network: nn.Module) -> None:
+    """Troca os pesos pelos que a página recebe: as constantes anotadas são os próprios pesos, ou vistas deles."""
+    inputs: dict[str, Tensor] = {"z": torch.randn(1, getattr(network, "latent_dim", 1))}
+    function: Any = getattr(network, "decode", network)
+    if inner is not network:
+        function = inner
+        inputs = {"x": torch.randn(1, 1, 28, 28), "t": torch.tensor([0.5]), "y": torch.tensor([3])}
+    with torch.no_grad():
+        for constant in export(function, inputs, modules=[inner], weights="int8").constants:
+            constant.tensor.copy_(constant.stored())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Mede e mostra as duas tabelas."""
+    parser = console.Parser(prog="python -m benchmarks.demos", description=__doc__)
+    parser.add_argument("--so", nargs="+", choices=list(DEMOS), default=list(DEMOS), help="só estas demonstrações")
+    parser.add_argument("--n", type=int, default=2_000, help="amostras para o juiz; 0 não o chama")
+    options: Namespace = parser.parse_args(arguments)
+    print(machine())
+    with screenshots.open_browser() as browser, tempfile.TemporaryDirectory() as folder:
+        found = {name: measure_demo(browser, name, Path(folder)) for name in options.so}
+    header = list(dict.fromkeys(column for row in found.values() for column in row))
+    rows = [(name, *(cell(row, column) for column in header)) for name, row in found.items()]
+    print(table(rows, ["demonstração", *header]))
+    if options.n:
+        compared = [
+            (name, number(before, ".3f"), number(after, ".3f"), number(after / before - 1, "+.1%"))
+            for name, before, after in int8_cost(options.n)
+        ]
+        print(table(compared, ["desenha", "Fréchet, float32", "Fréchet, int8", "diferença"]))
+    return 0
+
+
+def cell(row: dict[str, float], column: str) -> str:
+    """Um número da tabela."""
+    if column not in row:
+        return "—"
+    return number(row[column], ".1e" if column == "erro" else ".1f")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
