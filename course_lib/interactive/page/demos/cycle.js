@@ -25,6 +25,7 @@ Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
     }),
   );
   const drawing = pad({ label: "Desenhe em X", examples: options.examples, onchange: show, say });
+  stage.classList.add("cd-quiet");
   stage.append(row(drawing.element, labelled("Em Y", there.element), labelled("De volta a X", back.element), labelled("Onde o ciclo erra", error)), facts);
   await show(drawing.pixels, drawing.empty);
 };

@@ -34,7 +34,7 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
   const where = slider({ label: "Ponto do caminho", min: 0, max: 1, step: 0.02, value: t, oninput: (v) => walk((t = v)) });
   stage.append(
     row(first.element, second.element, h("div", { class: "cd-cell" }, where.element, row(...rows.map(({ name, now }) => labelled(name, now.element))))),
-    ...rows.map(({ name, strip }) => labelled(`${name}: o caminho inteiro`, row(...strip.map((one) => one.element)))),
+    ...rows.map(({ name, strip }) => labelled(`${name}: o caminho inteiro`, h("div", { class: "cd-row cd-strip" }, ...strip.map((one) => one.element)))),
   );
   await encode();
 };

@@ -105,6 +105,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     }
     say(facts.textContent);
   }));
+  stage.classList.add("cd-quiet");
   stage.append(row(view.element, h("div", { class: "cd-cell" }, row(play, again, release), time.element, jumps.element, facts)));
   stage.addEventListener("tema", show);
   await begin();

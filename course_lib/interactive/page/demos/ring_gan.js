@@ -71,6 +71,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarde
     toggle(false);
     await begin(rule.value);
   }));
+  stage.classList.add("cd-quiet");
   stage.append(row(view.element, h("div", { class: "cd-cell" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Azul: o discriminador acha real; laranja: acha falso. Círculos: as oito nuvens dos dados. Pontos: o gerador."))));
   stage.addEventListener("tema", show);
   await begin(rule.value);
