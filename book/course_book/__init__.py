@@ -20,6 +20,7 @@ from . import (
     offline,
     pending,
     processes,
+    questions,
     reference,
     search,
     translation,
@@ -44,6 +45,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         glossary,
         durations,
         processes,
+        questions,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
