@@ -65,10 +65,10 @@ def test_a_question_is_read_whole() -> None:
         WHOLE.replace("</details>", "", 1),
         WHOLE + "\n\nE agora um parágrafo solto.",
     ],
-    ids="rotulo nenhuma duas poucas muitas sem-rotulo sem-razao sem-linha aberta solto".split(),
+    ids=["rotulo", "nenhuma", "duas", "poucas", "muitas", "sem-rotulo", "sem-razao", "sem-linha", "aberta", "solto"],
 )
 def test_a_malformed_question_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="pergunta|explicação|alternativa"):
+    with pytest.raises(ValueError, match=r"pergunta|explicação|alternativa"):
         parse_question(text)
 
 

@@ -24,7 +24,7 @@ import json
 import re
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -187,7 +187,7 @@ class AlternativeDirective(SphinxDirective):
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {"certa": directives.flag}
+    option_spec: ClassVar[dict[str, Any]] = {"certa": directives.flag}
     has_content = True
 
     def run(self) -> list[nodes.Node]:
@@ -253,8 +253,9 @@ def chapter_item(number: int, address: str, title: str, page: dict[str, Any], se
     if count := len(page["questions"]):
         parts.append(f"{count} pergunta{'s' if count > 1 else ''}")
     names = escape(" ".join(page["questions"]))
+    link = f'<a class="reference internal" href="{escape(address)}">{escape(title)}</a>'
     return (
-        f'<li value="{number}" data-perguntas="{names}"><a class="reference internal" href="{escape(address)}">{escape(title)}</a>'
+        f'<li value="{number}" data-perguntas="{names}">{link}'
         f'<span class="mapa-minutos">{" · ".join(parts)}</span></li>'
     )
 
