@@ -210,12 +210,12 @@ def page(browser: playwright.Browser, pages: Path) -> Iterator[playwright.Page]:
 
 def buttons(page: playwright.Page, name: str) -> Any:
     """As alternativas de uma pergunta."""
-    return page.locator(f"section[id='{name}'] button.alternativa")
+    return page.locator(f".pergunta[id='{name}'] button.alternativa")
 
 
 def seen(page: playwright.Page, name: str) -> list[str]:
     """As explicações à vista."""
-    return page.locator(f"section[id='{name}'] .explicacao:visible").all_inner_texts()
+    return page.locator(f".pergunta[id='{name}'] .explicacao:visible").all_inner_texts()
 
 
 def kept(page: playwright.Page) -> Any:
@@ -236,7 +236,7 @@ def test_by_mouse_each_alternative_shows_its_own_explanation(page: playwright.Pa
     buttons(page, FIRST).nth(0).click()
     assert seen(page, FIRST) == ["Ainda não. Sobe só no começo do treino."]
     assert buttons(page, FIRST).nth(0).inner_text().startswith("↺")
-    status = page.locator(f"section[id='{FIRST}'] [role=status]")
+    status = page.locator(f".pergunta[id='{FIRST}'] [role=status]")
     assert status.text_content() == "Alternativa A. Ainda não. Sobe só no começo do treino."
     assert "acertou 0 de 2" in progress(page)
     buttons(page, FIRST).nth(1).click()
@@ -250,7 +250,7 @@ def test_by_mouse_each_alternative_shows_its_own_explanation(page: playwright.Pa
 
 @IN_BROWSER
 def test_by_keyboard_alone(page: playwright.Page) -> None:
-    focused = "document.activeElement.closest('section.pergunta')?.id"
+    focused = "document.activeElement.closest('.pergunta')?.id"
     for _ in range(200):
         page.keyboard.press("Tab")
         if page.evaluate(focused) == FIRST:
@@ -334,7 +334,7 @@ def test_without_javascript_each_alternative_opens(browser: playwright.Browser, 
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto((pages / "01_perguntas.html").as_uri())
-        page.locator(f"section[id='{FIRST}'] summary").nth(1).click()
+        page.locator(f".pergunta[id='{FIRST}'] summary").nth(1).click()
         assert seen(page, FIRST) == ["Certo. Desce porque o passo é pequeno."]
         page.goto((pages / "00_mapa.html").as_uri())
         assert "2 perguntas" in page.locator(".mapa-do-curso li").nth(1).inner_text()
@@ -351,7 +351,7 @@ def test_nothing_overflows_a_narrow_screen(page: playwright.Page) -> None:
 @IN_BROWSER
 def test_the_page_has_no_link_inside_a_question(page: playwright.Page) -> None:
     """O primeiro uso de um termo se liga ao glossário, menos dentro de uma pergunta."""
-    assert page.locator("section.pergunta a").count() == 0
+    assert page.locator(".pergunta a").count() == 0
 
 
 def test_reading_minutes_are_rounded_to_five() -> None:

@@ -43,6 +43,8 @@ ALTERNATIVE = re.compile(
 )
 RIGHT, NOT_YET = "**Certo.** ", "**Ainda não.** "
 PLACE = "<!-- mapa do curso -->"
+# Como termina o título de uma seção que, numa primeira leitura, pode ficar para depois.
+DEEPER = "(aprofundamento)"
 # Quantas palavras de texto técnico se leem por minuto: uma estimativa, e a página diz que é.
 WORDS_PER_MINUTE = 150
 
@@ -54,6 +56,7 @@ def setup(app: Sphinx) -> None:
     app.connect("env-purge-doc", forget)
     app.connect("env-merge-info", merge)
     app.connect("env-updated", pages_with_map)
+    app.connect("html-page-context", announce)
     app.add_directive("pergunta", QuestionDirective)
     app.add_directive("alternativa", AlternativeDirective)
     app.add_directive("mapa", MapDirective)
@@ -136,7 +139,11 @@ def write_directives(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def known(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
-    """Por página: ``questions``, os nomes na ordem; ``words``, quantas palavras; ``map``, se o mapa está nela."""
+    """O que se sabe de cada página.
+
+    ``questions``: os nomes, na ordem; ``words`` e ``deeper``: quantas palavras, ao todo e fora do essencial; ``map``: se
+    o mapa está nela.
+    """
     if not hasattr(env, "course_questions"):
         env.course_questions = {}
     return env.course_questions
@@ -144,13 +151,23 @@ def known(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
 
 def page_of(env: BuildEnvironment, docname: str) -> dict[str, Any]:
     """O que se sabe de uma página, para se completar."""
-    return known(env).setdefault(docname, {"questions": [], "words": 0, "map": False})
+    return known(env).setdefault(docname, {"questions": [], "words": 0, "deeper": 0, "map": False})
 
 
 def count_words(app: Sphinx, doctree: nodes.document) -> None:
     """Conta as palavras dos parágrafos, que são o que se lê."""
-    words = sum(len(paragraph.astext().split()) for paragraph in doctree.findall(nodes.paragraph))
-    page_of(app.env, app.env.docname)["words"] = words
+    page = page_of(app.env, app.env.docname)
+    for paragraph in doctree.findall(nodes.paragraph):
+        words = len(paragraph.astext().split())
+        page["words"] += words
+        page["deeper"] += words if is_deeper(paragraph) else 0
+
+
+def is_deeper(node: nodes.Node) -> bool:
+    """Se está numa seção que pode ficar para depois."""
+    while node is not None and not (isinstance(node, nodes.section) and node.children[0].astext().endswith(DEEPER)):
+        node = node.parent
+    return node is not None
 
 
 def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
@@ -211,12 +228,12 @@ class MapDirective(SphinxDirective):
 
 def visit_question(self: SphinxTranslator, node: Question) -> None:
     """Abre a pergunta; o script acha nela as alternativas."""
-    self.body.append(self.starttag(node, "section", CLASS="pergunta", **{"aria-label": "Pergunta"}))
+    self.body.append(self.starttag(node, "div", CLASS="pergunta"))
 
 
 def depart_question(self: SphinxTranslator, node: Question) -> None:
     """Fecha a pergunta."""
-    self.body.append("</section>\n")
+    self.body.append("</div>\n")
 
 
 def visit_alternative(self: SphinxTranslator, node: Alternative) -> None:
@@ -245,19 +262,32 @@ def reading_minutes(words: int) -> int:
     return max(5, 5 * round(words / WORDS_PER_MINUTE / 5))
 
 
-def chapter_item(number: int, address: str, title: str, page: dict[str, Any], seconds: float | None) -> str:
-    """Um capítulo no mapa."""
-    parts = [f"leitura: cerca de {reading_minutes(page['words'])}&nbsp;min"]
+def what_it_takes(page: dict[str, Any], seconds: float | None) -> str:
+    """Os minutos e as perguntas de um capítulo."""
+    whole, essential = (reading_minutes(words) for words in (page["words"], page["words"] - page["deeper"]))
+    only = f" (só o essencial, {essential})" if essential < whole else ""
+    parts = [f"leitura: cerca de {whole}&nbsp;min{only}"]
     if seconds is not None:
         parts.append(f"execução: {write_minutes(seconds)}&nbsp;min")
     if count := len(page["questions"]):
         parts.append(f"{count} pergunta{'s' if count > 1 else ''}")
-    names = escape(" ".join(page["questions"]))
+    return " · ".join(parts)
+
+
+def chapter_item(number: int, address: str, title: str, names: list[str], takes: str) -> str:
+    """Um capítulo no mapa."""
     link = f'<a class="reference internal" href="{escape(address)}">{escape(title)}</a>'
-    return (
-        f'<li value="{number}" data-perguntas="{names}">{link}'
-        f'<span class="mapa-minutos">{" · ".join(parts)}</span></li>'
-    )
+    questions = escape(" ".join(names))
+    return f'<li value="{number}" data-perguntas="{questions}">{link}<span class="mapa-minutos">{takes}</span></li>'
+
+
+def announce(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Põe sob o título de um capítulo o que ele leva."""
+    if CHAPTER.match(pagename) and pagename in known(app.env) and "body" in context:
+        takes = what_it_takes(known(app.env)[pagename], read_seconds(STUDY).get(pagename.removeprefix("chapters/")))
+        context["body"] = context["body"].replace("</h1>", f'</h1>\n<p class="mapa-minutos">{takes}</p>', 1)
 
 
 def visit_map(self: SphinxTranslator, node: CourseMap) -> None:
@@ -268,8 +298,8 @@ def visit_map(self: SphinxTranslator, node: CourseMap) -> None:
             int(name.removeprefix("chapters/")[:2]),
             self.builder.get_relative_uri(self.builder.current_docname, name),
             env.titles[name].astext(),
-            page,
-            seconds.get(name.removeprefix("chapters/")),
+            page["questions"],
+            what_it_takes(page, seconds.get(name.removeprefix("chapters/"))),
         )
         for name, page in sorted(known(env).items())
         if CHAPTER.match(name)

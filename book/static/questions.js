@@ -45,11 +45,10 @@
 
   // --- Uma pergunta ----------------------------------------------------------------------------------------
   class Question {
-    constructor(section) {
-      this.name = section.id;
-      const details = [...section.querySelectorAll(":scope > details.alternativa")];
-      const stem = section.querySelector(":scope > p");
-      if (!stem || !details.length) return;
+    constructor(box) {
+      this.name = box.id;
+      const details = [...box.querySelectorAll(":scope > details.alternativa")];
+      const stem = box.querySelector(":scope > p");
       stem.id = `${this.name}-enunciado`;
       const group = create("div", { role: "group", "aria-labelledby": stem.id, class: "alternativas" });
       details[0].before(group);
@@ -173,7 +172,7 @@
   };
 
   load();
-  const questions = [...document.querySelectorAll("section.pergunta")].map((section) => new Question(section));
+  const questions = [...document.querySelectorAll("div.pergunta")].map((box) => new Question(box));
   const article = document.querySelector("article.bd-article");
   if (questions.length && article) buildFooter(article);
   document.querySelectorAll(".mapa-do-curso").forEach(buildMap);
