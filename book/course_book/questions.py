@@ -141,8 +141,8 @@ def write_directives(app: Sphinx, docname: str, source: list[str]) -> None:
 def known(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
     """O que se sabe de cada página.
 
-    ``questions``: os nomes, na ordem; ``words`` e ``deeper``: quantas palavras, ao todo e fora do essencial; ``map``: se
-    o mapa está nela.
+    ``questions``: os nomes, na ordem; ``words`` e ``deeper``: quantas palavras, ao todo e fora do essencial; ``map``:
+    se o mapa está nela.
     """
     if not hasattr(env, "course_questions"):
         env.course_questions = {}
