@@ -174,7 +174,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("glossario.md", "referencias.md", "referencias.bib"):
         shutil.copy(ROOT / "chapters" / name, chapters)
     nbformat.write(notebook_with("Introdução", {"mapa": f"## O mapa do curso\n\n{PLACE}"}), chapters / "00_mapa.ipynb")
-    other = WHOLE.replace("a perda?", "o autoencoder, se $a > 0$?")
+    other = WHOLE.replace("a perda?", "o espaço latente, se $a > 0$?")
     cells = {FIRST: WHOLE, SECOND: other}
     nbformat.write(notebook_with("Perguntas", cells), chapters / "01_perguntas.ipynb")
     result = run_build(root)
@@ -305,7 +305,15 @@ def test_erasing_a_chapter_keeps_the_others(page: playwright.Page) -> None:
     assert kept(page) == {"02-pergunta-01": [0]}
 
 
-BROKEN = ("{estragado", "null", "[1]", '"texto"', json.dumps({FIRST: "0"}), json.dumps({FIRST: {"0": 0}}))
+BROKEN = (
+    "{estragado",
+    "null",
+    "[1]",
+    '"texto"',
+    json.dumps({FIRST: "0"}),
+    json.dumps({FIRST: {"0": 0}}),
+    json.dumps({FIRST: ["0"]}),
+)
 
 
 @IN_BROWSER
