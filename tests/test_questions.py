@@ -17,11 +17,22 @@ from test_book import small_book
 from test_goals import goals
 
 from book import screenshots
-from book.course_book.questions import NOT_YET, PLACE, RIGHT, START, is_question, parse_question, reading_minutes
+from book.course_book.questions import (
+    DEEPER,
+    NOT_YET,
+    PLACE,
+    RIGHT,
+    START,
+    is_question,
+    parse_question,
+    reading_minutes,
+)
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 KINDS = {"previsao", "diagnostico", "conta"}
 MOST = 0.45
+# Quantas células, sem as perguntas, tem um capítulo que precisa dizer o que é essencial.
+LONG = 100
 
 
 def cells_of(path: Path) -> list[Any]:
@@ -125,6 +136,28 @@ def test_a_prediction_comes_before_what_it_predicts(path: Path) -> None:
             kinds = [one.cell_type for one in following]
             assert "code" in kinds, cell.id
             assert kinds[0] == "code" or not following[0].source.startswith("#"), cell.id
+
+
+def essential_path(sources: list[str]) -> tuple[bool, bool]:
+    """Se algum título diz que a sua seção pode esperar, e se um dos três primeiros textos diz o que é essencial."""
+    titles = [line for source in sources for line in source.splitlines() if line.startswith("##")]
+    guide = [source for source in sources[:3] if "**Como ler este capítulo.**" in source and DEEPER in source]
+    return any(title.endswith(f" {DEEPER}") for title in titles), len(guide) == 1
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_long_chapter_says_what_is_essential(path: Path) -> None:
+    cells = cells_of(path)
+    marked, guided = essential_path([cell.source for cell in cells if cell.cell_type == "markdown"])
+    assert marked == guided
+    assert marked or len([cell for cell in cells if not is_question(cell.source)]) < LONG
+
+
+def test_a_mark_without_a_guide_is_noticed() -> None:
+    guide = f"> **Como ler este capítulo.** As que trazem *{DEEPER}* no título podem esperar."
+    assert essential_path([f"## A cota {DEEPER}"]) == (True, False)
+    assert essential_path([guide, "## A cota"]) == (False, True)
+    assert essential_path([guide, f"## A cota {DEEPER}"]) == (True, True)
 
 
 def habits(questions: list[str]) -> dict[str, float]:
@@ -364,7 +397,3 @@ def test_the_page_has_no_link_inside_a_question(page: playwright.Page) -> None:
 
 def test_reading_minutes_are_rounded_to_five() -> None:
     assert [reading_minutes(words) for words in (0, 150, 1_500, 12_000)] == [5, 5, 10, 80]
-
-
-def test_labels_are_the_ones_the_page_knows() -> None:
-    assert (RIGHT, NOT_YET) == ("**Certo.** ", "**Ainda não.** ")
