@@ -19,9 +19,7 @@ from test_goals import goals
 from book import screenshots
 from book.course_book.questions import (
     DEEPER,
-    NOT_YET,
     PLACE,
-    RIGHT,
     START,
     is_question,
     parse_question,
