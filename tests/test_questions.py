@@ -1,30 +1,18 @@
-"""As perguntas dos capítulos: a forma, o que cobrem, e o que acontece no navegador."""
+"""As perguntas dos capítulos: a forma, o que cobrem e o que não pode entregar a resposta."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from built_book import ROOT, run_build
-from test_book import small_book
+from built_book import ROOT
 from test_goals import goals
 
-from book import screenshots
-from book.course_book.questions import (
-    DEEPER,
-    PLACE,
-    START,
-    is_question,
-    parse_question,
-    reading_minutes,
-)
+from book.course_book.questions import DEEPER, START, is_question, parse_question, reading_minutes
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 KINDS = {"previsao", "diagnostico", "conta"}
@@ -42,8 +30,7 @@ def questions_of(path: Path) -> list[Any]:
     return [cell for cell in cells_of(path) if cell.cell_type == "markdown" and is_question(cell.source)]
 
 
-WITH_QUESTIONS = [path for path in CHAPTERS if questions_of(path)]
-BY_NAME = pytest.mark.parametrize("path", WITH_QUESTIONS, ids=lambda path: path.stem)
+BY_NAME = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 # --- A forma -------------------------------------------------------------------------------------------
 
@@ -97,7 +84,7 @@ def test_every_question_has_the_form_and_says_what_it_serves(path: Path) -> None
         assert len({choice.text for choice in choices}) == len(choices), cell.id
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@BY_NAME
 def test_no_question_hides_inside_another_cell(path: Path) -> None:
     for cell in cells_of(path):
         if cell.cell_type == "markdown" and not is_question(cell.source):
@@ -125,15 +112,28 @@ def test_an_uncovered_goal_is_noticed() -> None:
     assert uncovered([["objetivo-1"]] * 3 + [["objetivo-2"]] * 2, 3) == [2, 3]
 
 
+def comes_before_its_answer(cells: list[Any], index: int) -> bool:
+    """Se depois da pergunta ``index`` vem o código, com um texto no meio no máximo, e sem outro assunto."""
+    following = [cell for cell in cells[index + 1 : index + 6] if not is_question(cell.source)][:2]
+    if following and following[0].cell_type == "markdown" and not following[0].source.startswith("#"):
+        following = following[1:]
+    return bool(following) and following[0].cell_type == "code"
+
+
 @BY_NAME
 def test_a_prediction_comes_before_what_it_predicts(path: Path) -> None:
     cells = cells_of(path)
-    for index, cell in enumerate(cells):
-        if "previsao" in cell.metadata.get("tags", []):
-            following = [one for one in cells[index + 1 : index + 6] if not is_question(one.source)][:2]
-            kinds = [one.cell_type for one in following]
-            assert "code" in kinds, cell.id
-            assert kinds[0] == "code" or not following[0].source.startswith("#"), cell.id
+    asked = [index for index, cell in enumerate(cells) if "previsao" in cell.metadata.get("tags", [])]
+    assert [cells[index].id for index in asked if not comes_before_its_answer(cells, index)] == []
+
+
+def test_a_prediction_out_of_place_is_noticed() -> None:
+    question, text = (nbformat.v4.new_markdown_cell(source) for source in (WHOLE, "Eis a figura:"))
+    title, code = nbformat.v4.new_markdown_cell("## Outro assunto"), nbformat.v4.new_code_cell("1")
+    assert comes_before_its_answer([question, text, code], 0)
+    assert comes_before_its_answer([question, question, code], 0)
+    for after in ([], [text], [text, text, code], [title, code]):
+        assert not comes_before_its_answer([question, *after], 0)
 
 
 def essential_path(sources: list[str]) -> tuple[bool, bool]:
@@ -143,7 +143,7 @@ def essential_path(sources: list[str]) -> tuple[bool, bool]:
     return any(title.endswith(f" {DEEPER}") for title in titles), len(guide) == 1
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@BY_NAME
 def test_a_long_chapter_says_what_is_essential(path: Path) -> None:
     cells = cells_of(path)
     marked, guided = essential_path([cell.source for cell in cells if cell.cell_type == "markdown"])
@@ -171,226 +171,12 @@ def habits(questions: list[str]) -> dict[str, float]:
 
 
 def test_nothing_but_the_content_gives_the_right_answer_away() -> None:
-    course = habits([cell.source for path in WITH_QUESTIONS for cell in questions_of(path)])
+    course = habits([cell.source for path in CHAPTERS for cell in questions_of(path)])
     assert {habit: share for habit, share in course.items() if share > MOST} == {}
 
 
 def test_a_habit_is_noticed() -> None:
     assert habits([WHOLE]) == {"B": 1.0, "mais longa": 1.0}
-
-
-# --- No navegador -------------------------------------------------------------------------------------------
-
-playwright = pytest.importorskip("playwright.sync_api", reason="o playwright não está instalado")
-
-FIRST, SECOND = "01-pergunta-01", "01-pergunta-02"
-
-
-def notebook_with(title: str, cells: dict[str, str]) -> Any:
-    """Um caderno só de texto: o título e as células, pelo nome."""
-    made = [nbformat.v4.new_markdown_cell(f"# {title}")]
-    for name, source in cells.items():
-        made.append(nbformat.v4.new_markdown_cell(source))
-        made[-1]["id"] = name
-    notebook = nbformat.v4.new_notebook(cells=made)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return notebook
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pasta das páginas de um livro com o mapa na introdução e duas perguntas no capítulo 1."""
-    root = tmp_path_factory.mktemp("perguntas")
-    chapters = small_book(root, ["00_mapa", "01_perguntas", "glossario", "referencias"])
-    for name in ("glossario.md", "referencias.md", "referencias.bib"):
-        shutil.copy(ROOT / "chapters" / name, chapters)
-    nbformat.write(notebook_with("Introdução", {"mapa": f"## O mapa do curso\n\n{PLACE}"}), chapters / "00_mapa.ipynb")
-    other = WHOLE.replace("a perda?", "o espaço latente, se $a > 0$?")
-    cells = {FIRST: WHOLE, SECOND: other}
-    nbformat.write(notebook_with("Perguntas", cells), chapters / "01_perguntas.ipynb")
-    result = run_build(root)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return root / "_build" / "html" / "chapters"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
-FORBIDDEN = "proibido de propósito"
-BLOCKED = f"Object.defineProperty(window, 'localStorage', {{get() {{ throw new Error('{FORBIDDEN}'); }}}})"
-
-
-@pytest.fixture
-def page(browser: playwright.Browser, pages: Path) -> Iterator[playwright.Page]:
-    """A página do capítulo 1, aberta do disco; um erro de script reprova o teste."""
-    with browser.new_context(viewport={"width": 1280, "height": 900}, locale="pt-BR") as context:
-        opened, errors = context.new_page(), []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.on("dialog", lambda dialog: dialog.accept())
-        opened.goto((pages / "01_perguntas.html").as_uri())
-        yield opened
-        # Os scripts do tema tropeçam num armazenamento proibido; os nossos, cada teste confere pelo que fazem.
-        assert [error for error in errors if FORBIDDEN not in error] == []
-
-
-def buttons(page: playwright.Page, name: str) -> Any:
-    """As alternativas de uma pergunta."""
-    return page.locator(f".pergunta[id='{name}'] button.alternativa")
-
-
-def seen(page: playwright.Page, name: str) -> list[str]:
-    """As explicações à vista."""
-    return page.locator(f".pergunta[id='{name}'] .explicacao:visible").all_inner_texts()
-
-
-def kept(page: playwright.Page) -> Any:
-    """O que está guardado no navegador."""
-    return json.loads(page.evaluate("localStorage.getItem('curso:perguntas') ?? 'null'"))
-
-
-def progress(page: playwright.Page) -> str:
-    return page.locator("aside.progresso p").inner_text()
-
-
-IN_BROWSER = pytest.mark.livro
-
-
-@IN_BROWSER
-def test_by_mouse_each_alternative_shows_its_own_explanation(page: playwright.Page) -> None:
-    assert seen(page, FIRST) == []
-    buttons(page, FIRST).nth(0).click()
-    assert seen(page, FIRST) == ["Ainda não. Sobe só no começo do treino."]
-    assert buttons(page, FIRST).nth(0).inner_text().startswith("↺")
-    status = page.locator(f".pergunta[id='{FIRST}'] [role=status]")
-    assert status.text_content() == "Alternativa A. Ainda não. Sobe só no começo do treino."
-    assert "acertou 0 de 2" in progress(page)
-    buttons(page, FIRST).nth(1).click()
-    assert len(seen(page, FIRST)) == 2
-    assert status.text_content().startswith("Alternativa B. Certo.")
-    assert buttons(page, FIRST).nth(1).inner_text().startswith("✔")
-    assert "acertou 1 de 2 perguntas, 0 na primeira" in progress(page)
-    assert seen(page, SECOND) == []
-    assert kept(page) == {FIRST: [1, 0]}
-
-
-@IN_BROWSER
-def test_by_keyboard_alone(page: playwright.Page) -> None:
-    focused = "document.activeElement.closest('.pergunta')?.id"
-    for _ in range(200):
-        page.keyboard.press("Tab")
-        if page.evaluate(focused) == FIRST:
-            break
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline != "none"
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    assert seen(page, FIRST) == ["Certo. Desce porque o passo é pequeno."]
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    assert page.evaluate(focused) == SECOND
-    page.keyboard.press("Enter")
-    assert seen(page, SECOND) == ["Ainda não. Sobe só no começo do treino."]
-
-
-@IN_BROWSER
-def test_the_group_and_the_choices_have_names(page: playwright.Page) -> None:
-    group = page.get_by_role("group", name="Pergunta. O que faz a perda?")
-    assert group.get_by_role("button").count() == 3
-    group.get_by_role("button", name="Desce").click()
-    assert group.get_by_role("button", name="Desce (certo)", pressed=True).count() == 1
-
-
-@IN_BROWSER
-def test_what_was_chosen_comes_back_and_the_map_counts_it(page: playwright.Page, pages: Path) -> None:
-    buttons(page, FIRST).nth(1).click()
-    buttons(page, SECOND).nth(2).click()
-    page.reload()
-    assert len(seen(page, FIRST)) == len(seen(page, SECOND)) == 1
-    page.goto((pages / "00_mapa.html").as_uri())
-    chapters = page.locator(".mapa-do-curso li")
-    assert chapters.count() == 2
-    assert "2 perguntas" in chapters.nth(1).inner_text()
-    assert "min" in chapters.nth(1).inner_text()
-    assert "acertou 1 de 2" in chapters.nth(1).inner_text()
-    page.get_by_role("button", name="Apagar todas as respostas").click()
-    assert "acertou 0 de 2" in chapters.nth(1).inner_text()
-    assert kept(page) is None
-    chapters.nth(1).get_by_role("link").click()
-    page.wait_for_url("**/01_perguntas.html")
-    assert seen(page, FIRST) == []
-
-
-@IN_BROWSER
-def test_erasing_a_chapter_keeps_the_others(page: playwright.Page) -> None:
-    page.evaluate("localStorage.setItem('curso:perguntas', JSON.stringify({'02-pergunta-01': [0]}))")
-    buttons(page, FIRST).nth(1).click()
-    page.get_by_role("button", name="Apagar as respostas deste capítulo").click()
-    assert seen(page, FIRST) == []
-    assert progress(page).startswith("As respostas foram apagadas.")
-    assert kept(page) == {"02-pergunta-01": [0]}
-
-
-BROKEN = (
-    "{estragado",
-    "null",
-    "[1]",
-    '"texto"',
-    json.dumps({FIRST: "0"}),
-    json.dumps({FIRST: {"0": 0}}),
-    json.dumps({FIRST: ["0"]}),
-)
-
-
-@IN_BROWSER
-def test_a_blocked_storage_only_loses_the_memory(page: playwright.Page) -> None:
-    page.add_init_script(BLOCKED)
-    page.reload()
-    buttons(page, FIRST).nth(0).click()
-    buttons(page, FIRST).nth(1).click()
-    assert len(seen(page, FIRST)) == 2
-    assert "acertou 1 de 2" in progress(page)
-    assert "só enquanto a página estiver aberta" in progress(page)
-
-
-@IN_BROWSER
-def test_a_spoilt_storage_is_forgotten(page: playwright.Page) -> None:
-    for text in BROKEN:
-        page.evaluate("(text) => localStorage.setItem('curso:perguntas', text)", text)
-        page.reload()
-        assert seen(page, FIRST) == [], text
-        buttons(page, FIRST).nth(1).click()
-        assert kept(page)[FIRST] == [0], text
-
-
-@IN_BROWSER
-def test_without_javascript_each_alternative_opens(browser: playwright.Browser, pages: Path) -> None:
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto((pages / "01_perguntas.html").as_uri())
-        page.locator(f".pergunta[id='{FIRST}'] summary").nth(1).click()
-        assert seen(page, FIRST) == ["Certo. Desce porque o passo é pequeno."]
-        page.goto((pages / "00_mapa.html").as_uri())
-        assert "2 perguntas" in page.locator(".mapa-do-curso li").nth(1).inner_text()
-
-
-@IN_BROWSER
-def test_nothing_overflows_a_narrow_screen(page: playwright.Page) -> None:
-    page.set_viewport_size({"width": 320, "height": 700})
-    buttons(page, FIRST).nth(1).click()
-    inside = "() => document.documentElement.scrollWidth <= window.innerWidth"
-    assert page.evaluate(inside)
-
-
-@IN_BROWSER
-def test_the_page_has_no_link_inside_a_question(page: playwright.Page) -> None:
-    """O primeiro uso de um termo se liga ao glossário, menos dentro de uma pergunta."""
-    assert page.locator(".pergunta a").count() == 0
 
 
 def test_reading_minutes_are_rounded_to_five() -> None:
