@@ -21,6 +21,7 @@ from . import (
     offline,
     pending,
     processes,
+    questions,
     reference,
     search,
     translation,
@@ -46,6 +47,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         durations,
         demos,
         processes,
+        questions,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,10 +9,28 @@ from docutils import nodes
 from sphinx import addnodes
 
 CHAPTER = re.compile(r"chapters/\d\d_\w+$")
-# Onde um link não cabe: títulos, código, fórmulas, e o que já é link.
+
+
+class Question(nodes.General, nodes.Element):
+    """Uma pergunta: o enunciado e as alternativas."""
+
+
+class Alternative(nodes.General, nodes.Element):
+    """Uma alternativa de uma pergunta: o que ela diz e a explicação; ``right`` se é a certa."""
+
+
+class AlternativeText(nodes.General, nodes.TextElement):
+    """O que uma alternativa diz."""
+
+
+class CourseMap(nodes.General, nodes.Element):
+    """O mapa do curso."""
+
+
+# Onde um link não cabe: títulos, código, fórmulas, perguntas (a resposta não pode estar num link) e o que já é link.
 CLOSED = (
     nodes.title, nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.reference, nodes.raw,
-    nodes.comment, nodes.caption, addnodes.pending_xref,
+    nodes.comment, nodes.caption, addnodes.pending_xref, Question,
 )  # fmt: skip
 
 
