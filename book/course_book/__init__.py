@@ -14,14 +14,18 @@ from . import (
     boxes,
     chapter_links,
     citations,
+    definitions,
+    downloads,
     durations,
     glossary,
     interface,
     offline,
+    page_links,
     pending,
     processes,
     reference,
     search,
+    site_metadata,
     translation,
 )
 
@@ -39,11 +43,15 @@ def setup(app: Sphinx) -> dict[str, Any]:
         search,
         bibliography,
         reference,
+        page_links,
         chapter_links,
         citations,
         glossary,
+        definitions,
+        downloads,
         durations,
         processes,
+        site_metadata,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
