@@ -66,7 +66,7 @@ def describe(doctree: nodes.document) -> str:
 def describe_page(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Acrescenta ao cabeçalho a descrição e o cartão; uma página que não se lê, como a busca, pede para não ser achada."""
+    """Acrescenta ao cabeçalho a descrição e o cartão; a página que não se lê, como a busca, fica de fora."""
     if doctree is None:
         context["metatags"] = context.get("metatags", "") + '\n<meta name="robots" content="noindex">'
         return
