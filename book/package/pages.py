@@ -17,11 +17,11 @@ from bs4 import BeautifulSoup, Comment, Tag
 LEFT_OUT = re.compile(r"chapters/biblioteca/")
 # O que só faz sentido no site: o que se clica, o que um script usa e o que só um leitor de tela acha.
 INTERFACE = (
-    "script, style, link, button, form, input, select, textarea, template, canvas, noscript, iframe, [hidden], "
-    ".headerlink, .toctree-wrapper, .definicoes, .so-no-site"
+    "script, style, link, button, form, input, select, textarea, template, canvas, iframe, [hidden], "
+    ".headerlink, .toctree-wrapper"
 )
 # Apontam para o que saiu, ou não são mais do HTML.
-LOST_ATTRIBUTES = ("aria-describedby", "aria-controls", "aria-owns", "tabindex", "loading", "align", "border", "width")
+LOST_ATTRIBUTES = ("aria-describedby", "aria-controls", "aria-owns", "tabindex", "loading", "align", "border")
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,14 @@ def clean(article: Tag) -> None:
             tag.decompose()
     for tag in article.find_all(True):
         for attribute in LOST_ATTRIBUTES:
-            if attribute in tag.attrs and not (attribute == "width" and tag.find_parent("math", recursive=True)):
-                del tag[attribute]
+            tag.attrs.pop(attribute, None)
         for attribute in [name for name in tag.attrs if name.startswith(("data-", "on"))]:
             del tag[attribute]
-    # O que se esconde no site, no papel se vê.
-    for details in article.find_all("details"):
+    # O que aparece no lugar de uma demonstração, sem JavaScript, é o que fica.
+    for tag in article.find_all("noscript"):
+        tag.unwrap()
+    # O que se esconde no site aqui se vê, menos a resposta de uma pergunta.
+    for details in article.select("details:not(.alternativa)"):
         details["open"] = ""
 
 

@@ -13,7 +13,7 @@ from .pages import BookPage
 # Ao lado do site, de cujas figuras e fontes ele precisa.
 SINGLE = "livro-inteiro.html"
 # Do site, só o que colore o código e o que dá letra às fórmulas.
-SITE_STYLES = ("pygments.css", "formulas.css")
+SITE_STYLES = ("pygments.css", "formulas.css", "formulas-fonte.css")
 HTML = """<!DOCTYPE html>
 <html lang="pt-BR" data-theme="light">
 <head><meta charset="utf-8"><title>{title}</title>{styles}<style>{style}</style></head>
@@ -72,6 +72,8 @@ def contents(pages: Sequence[BookPage]) -> str:
 
 def section(page: BookPage, names: set[str], site: str) -> str:
     """Uma página como parte do documento, com os seus identificadores e os seus links."""
+    for details in page.article.find_all("details"):
+        details["open"] = ""
     for tag in page.article.select("[id]"):
         tag["id"] = f"{page.key}--{tag['id']}"
     for link in page.article.select("a[href]"):
