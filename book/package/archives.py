@@ -6,6 +6,8 @@ import json
 import zipfile
 from pathlib import Path
 
+from course_lib.text import number
+
 # Só servem a quem publica o site.
 PUBLISHED_ONLY = {"404.html", "robots.txt", "sitemap.xml", ".buildinfo", ".nojekyll", "objects.inv"}
 LARGEST_SITE = 30_000_000
@@ -53,7 +55,8 @@ def write_site(target: Path, html: Path, title: str) -> None:
                 put(archive, f"livro/{name}", path.read_bytes())
     size = target.stat().st_size
     if size > LARGEST_SITE:
-        raise ValueError(f"{target.name} tem {size / 1e6:.0f} MB, e o prometido são {LARGEST_SITE / 1e6:.0f}")
+        tells, promised = (number(value / 1e6, ".0f") for value in (size, LARGEST_SITE))
+        raise ValueError(f"{target.name} tem {tells} MB, e o prometido são {promised}")
 
 
 def write_notebooks(target: Path, root: Path, title: str, repository: str) -> None:
