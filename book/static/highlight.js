@@ -5,6 +5,13 @@
   const WORD = /[\p{L}\p{N}]+/gu;
   const fold = (word) => word.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
 
+  // As marcas do Sphinx, letra a letra e sem ir à seção, sairiam junto destas. Este arquivo roda antes de elas serem feitas.
+  try {
+    localStorage.removeItem("sphinx_highlight_terms");
+  } catch {
+    // Sem armazenamento, também não há marcas do Sphinx.
+  }
+
   // --- Na página da busca: cada resultado leva consigo as raízes do que se procurou ---------------------------
   const rootsOf = (query) => {
     const stemmer = new Stemmer();
