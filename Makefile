@@ -32,7 +32,7 @@ export CURSO_CACHE
 endif
 
 .DEFAULT_GOAL := ajuda
-.PHONY: ajuda livro testes numeros ver fotos exercicios bench requisitos limpar
+.PHONY: ajuda livro testes numeros ver fotos exercicios abertura pacote bench requisitos limpar
 
 ajuda: ## mostra esta lista
 	@echo "Uso: make ALVO"
@@ -71,6 +71,12 @@ fotos: $(READY) ## fotografa as páginas do livro já construído em _build/foto
 
 exercicios: $(READY) ## gera exercises/ a partir de solutions/
 	$(BIN)/python tools/generate_exercises.py
+
+abertura: $(READY) ## desenha as figuras da abertura e do README com os pesos do curso
+	$(BIN)/python tools/draw_opening.py
+
+pacote: $(READY) ## faz do livro já construído o site num arquivo, o PDF, o EPUB e os cadernos, em _build/pacote
+	@$(BIN)/python -m book.package
 
 bench: $(READY) ## mede o curso ao lado do laço do documento
 	$(BIN)/python -m benchmarks

@@ -142,6 +142,7 @@ class Chapters:
         self.root = root
         settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["execute"]
         self.timeout: int = settings["timeout"]
+        self.excluded: list[str] = settings.get("exclude_patterns", [])
         self.cache = get_cache(str(root / "_build" / ".jupyter_cache"))
         self.now = uses.fingerprints(root)
         self.missing = self._find_missing()
@@ -156,7 +157,7 @@ class Chapters:
         found = {}
         for name in documents(self.root):
             path = self.root / f"{name}.ipynb"
-            if path.is_file():
+            if path.is_file() and not any(path.match(pattern) for pattern in self.excluded):
                 notebook = nbformat.read(path, as_version=4)
                 reasons = discard_changed(self.cache, notebook, self.now)
                 if reasons is not None:

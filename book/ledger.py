@@ -211,7 +211,7 @@ def literals(source: str) -> frozenset[float]:
 
 def documents(root: Path) -> list[Path]:
     """Tudo o que uma pessoa lê e pode ter números: capítulos, páginas, gabaritos e o README."""
-    patterns = ("README.md", "chapters/*.ipynb", "chapters/*.md", "solutions/*.ipynb")
+    patterns = ("README.md", "index.md", "chapters/*.ipynb", "chapters/*.md", "solutions/*.ipynb")
     return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 

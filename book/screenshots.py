@@ -66,8 +66,10 @@ def settle(page: Page) -> None:
 
 
 def book_pages(html: Path) -> list[Path]:
-    """Páginas do livro construído, sem o redirecionamento da raiz."""
-    return [*sorted((html / "chapters").rglob("*.html")), html / "search.html"]
+    """Páginas do livro construído."""
+    folders = ("chapters", "exercises")
+    inner = [page for folder in folders for page in sorted((html / folder).rglob("*.html"))]
+    return [html / "index.html", *inner, html / "search.html"]
 
 
 def take_screenshot(page: Page, path: Path) -> None:
@@ -85,15 +87,16 @@ def main(arguments: list[str] | None = None) -> int:
     if not (options.livro / "index.html").exists():
         print(f"não há livro construído em {options.livro}; rode `make livro` antes", file=sys.stderr)
         return 1
+    html = options.livro.resolve()
     try:
         with open_browser() as browser:
             for view in VIEWS:
                 with new_context(browser, view) as context:
-                    for file in book_pages(options.livro.resolve()):
+                    for file in book_pages(html):
                         page = context.new_page()
                         page.goto(file.as_uri())
                         settle(page)
-                        take_screenshot(page, options.pasta / view / f"{file.stem}.png")
+                        take_screenshot(page, options.pasta / view / file.relative_to(html).with_suffix(".png"))
                         page.close()
     except RuntimeError as error:
         print(error, file=sys.stderr)

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from book import build  # noqa: E402
 
-BOOK_SOURCES = ("_config.yml", "_toc.yml", "book", "chapters", "course_lib")
+BOOK_SOURCES = ("_config.yml", "_toc.yml", "book", "chapters", "course_lib", "exercises", "index.md")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from built_book import BuiltBook, copy_sources, run_build
 from course_lib import runtime
 from course_lib.files import MNIST_FILES
 
+# Os que usam o livro construído: no mesmo processo, ele se constrói uma vez só.
+BOOK_TESTS = {f"tests/test_{name}.py" for name in ("book", "browser", "package", "reference", "site")}
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 
 
@@ -38,7 +40,7 @@ def scope_of(nodeid: str) -> str:
     arquivo; um capítulo que roda sozinho e um cartão que se confere não dependem de nada.
     """
     file = nodeid.partition("::")[0]
-    if file in ("tests/test_book.py", "tests/test_browser.py", "tests/test_reference.py"):
+    if file in BOOK_TESTS:
         return "livro"
     if file.startswith(("tests/grader/", "tests/exercises/")):
         return "corretor"

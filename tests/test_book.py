@@ -28,7 +28,7 @@ from course_lib.files import MNIST_FILES
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 DOCUMENTS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 MNIST_NAMES = [name for split in MNIST_FILES.values() for name, _, _ in split]
-NOTEBOOKS = [name for name in DOCUMENTS if (ROOT / f"{name}.ipynb").exists()]
+NOTEBOOKS = [name for name in DOCUMENTS if name.startswith("chapters/") and (ROOT / f"{name}.ipynb").exists()]
 
 
 def parse(html: str) -> BeautifulSoup:

@@ -94,7 +94,7 @@ def test_page_in_the_browser(built_book: BuiltBook, browser: playwright.Browser,
         visit = Visit(context, (built_book.html / f"{name}.html").as_uri())
         page = visit.page
         if folder := os.environ.get("CURSO_FOTOS"):
-            screenshots.take_screenshot(page, Path(folder) / view / f"{Path(name).name}.png")
+            screenshots.take_screenshot(page, Path(folder) / view / f"{name}.png")
         assert visit.problems == []
         mode = page.evaluate("document.documentElement.dataset.theme")
         assert mode == screenshots.VIEWS[view][0]

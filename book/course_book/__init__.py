@@ -15,15 +15,19 @@ from . import (
     chapter_links,
     citations,
     demos,
+    definitions,
+    downloads,
     durations,
     glossary,
     interface,
     offline,
+    page_links,
     pending,
     processes,
     questions,
     reference,
     search,
+    site_metadata,
     translation,
 )
 
@@ -41,13 +45,17 @@ def setup(app: Sphinx) -> dict[str, Any]:
         search,
         bibliography,
         reference,
+        page_links,
         chapter_links,
         citations,
         glossary,
+        definitions,
+        downloads,
         durations,
         demos,
         processes,
         questions,
+        site_metadata,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,20 +1,22 @@
-"""A tabela de quanto cada capítulo leva, do estudo que a construção do livro gravou: ``.. duracoes::``."""
+"""Quanto os capítulos levam, do estudo que a construção do livro gravou: ``.. duracoes::`` e ``{minutos}`total```."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from book.times import STUDY, read_seconds, write_minutes
 
 
 def setup(app: Sphinx) -> None:
-    """Registra a diretiva."""
+    """Registra a diretiva e o papel."""
     app.add_directive("duracoes", Durations)
+    app.add_role("minutos", Minutes())
 
 
 def durations(study: Path, documents: set[str]) -> list[tuple[str, str]]:
@@ -34,3 +36,17 @@ class Durations(SphinxDirective):
         container = nodes.container()
         self.state.nested_parse(StringList(lines, "<duracoes>"), 0, container)
         return container.children
+
+
+SUMMARIES: dict[str, Callable[[Iterable[float]], float]] = {"menor": min, "maior": max, "total": sum}
+
+
+class Minutes(SphinxRole):
+    """``{minutos}`total```: os minutos do capítulo mais curto (``menor``), do mais longo (``maior``) ou de todos."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        if self.text not in SUMMARIES:
+            known = ", ".join(SUMMARIES)
+            return [], [self.inliner.reporter.error(f"minutos: veio {self.text!r}; as opções são {known}")]
+        self.env.note_dependency(str(STUDY))
+        return [nodes.Text(write_minutes(SUMMARIES[self.text](read_seconds(STUDY).values())))], []

@@ -28,8 +28,10 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", set_repository)
     # Depois do tema, que monta os botões com prioridade 501.
     app.connect("html-page-context", translate_issue_form, priority=600)
-    app.add_css_file("course.css", priority=900)
-    app.add_js_file("course.js", loading_method="defer", priority=900)
+    for name in ("course.css", "opening.css", "site.css"):
+        app.add_css_file(name, priority=900)
+    for name in ("course.js", "highlight.js"):
+        app.add_js_file(name, loading_method="defer", priority=900)
     app.add_post_transform(TranslateHiddenCells)
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_hidden_cell))
 
