@@ -60,9 +60,19 @@ def new_context(browser: Browser, view: str) -> BrowserContext:
 
 
 def settle(page: Page) -> None:
-    """Espera as fórmulas da página ficarem prontas."""
+    """Espera a página e as suas fontes ficarem prontas."""
     page.wait_for_load_state("load")
-    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate("() => document.fonts.ready.then(() => null)")
+
+
+def draw_everything(page: Page) -> None:
+    """Desenha as seções e as figuras que só se desenhariam quando se chegasse perto."""
+    page.add_style_tag(content=".bd-article > section > section { content-visibility: visible !important; }")
+    page.evaluate("""async () => {
+      const figures = [...document.images];
+      for (const figure of figures) figure.loading = "eager";
+      await Promise.all(figures.map((figure) => figure.decode().catch(() => null)));
+    }""")
 
 
 def book_pages(html: Path) -> list[Path]:
@@ -75,6 +85,7 @@ def book_pages(html: Path) -> list[Path]:
 def take_screenshot(page: Page, path: Path) -> None:
     """Fotografa a página inteira."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    draw_everything(page)
     page.screenshot(path=path, full_page=True, animations="disabled")
 
 

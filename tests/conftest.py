@@ -12,7 +12,7 @@ from course_lib import runtime
 from course_lib.files import MNIST_FILES
 
 # Os que usam o livro construído: no mesmo processo, ele se constrói uma vez só.
-BOOK_TESTS = {f"tests/test_{name}.py" for name in ("book", "browser", "package", "reference", "site")}
+BOOK_TESTS = tuple(f"tests/test_{name}" for name in ("book", "browser", "package", "reference", "site"))
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
 
 
@@ -40,7 +40,7 @@ def scope_of(nodeid: str) -> str:
     arquivo; um capítulo que roda sozinho e um cartão que se confere não dependem de nada.
     """
     file = nodeid.partition("::")[0]
-    if file in BOOK_TESTS:
+    if file.startswith(BOOK_TESTS):
         return "livro"
     if file.startswith(("tests/grader/", "tests/exercises/")):
         return "corretor"

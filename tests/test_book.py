@@ -320,14 +320,6 @@ def test_repository_address_stands_in_one_place() -> None:
     assert "github.com/" not in config
 
 
-def test_vendored_versions_are_the_declared_ones() -> None:
-    declared = (ROOT / "book/vendor/README.md").read_text(encoding="utf-8")
-    script = (ROOT / "book/vendor/mathjax/tex-svg-full.js").read_text(encoding="utf-8")
-    assert "| 3.2.2 |" in declared
-    assert 'VERSION="3.2.2"' in script or '"3.2.2"' in script
-    assert (ROOT / "book/vendor/mathjax/LICENSE").exists()
-
-
 # --- As conferências das páginas apanham o que devem ---------------------------------------------------
 
 

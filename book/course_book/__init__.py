@@ -14,10 +14,12 @@ from . import (
     boxes,
     chapter_links,
     citations,
-    demos,
     definitions,
+    demos,
     downloads,
     durations,
+    figures,
+    formulas,
     glossary,
     interface,
     offline,
@@ -56,6 +58,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
         processes,
         questions,
         site_metadata,
+        formulas,
+        figures,
     ):
         module.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

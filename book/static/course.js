@@ -36,12 +36,35 @@ document.addEventListener("DOMContentLoaded", () => {
     button.setAttribute("aria-label", "Mostrar ou esconder o conteúdo");
 });
 
-// O que é largo demais rola dentro da sua caixa, e o teclado precisa poder chegar até ela.
-window.addEventListener("load", async () => {
-  await window.MathJax?.startup?.promise;
-  for (const box of document.querySelectorAll(".bd-article :is(table, pre, mjx-container, .cell_output)"))
-    if (box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== "visible") box.tabIndex = 0;
+// O que é largo demais rola dentro da sua caixa, e o teclado precisa poder chegar até ela. Só se mede o que se vê: medir
+// tudo faria o navegador desenhar a página inteira de uma vez.
+document.addEventListener("DOMContentLoaded", () => {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries)
+      if (isIntersecting && target.scrollWidth > target.clientWidth + 1 && getComputedStyle(target).overflowX !== "visible")
+        target.tabIndex = 0;
+  });
+  for (const box of document.querySelectorAll(".bd-article :is(table, pre, div.math, .cell_output, .figura-larga)"))
+    observer.observe(box);
 });
+
+// Quem vai a um trecho fica nele: as seções do caminho só têm a sua altura de verdade depois de desenhadas.
+const stayAtTarget = () => {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  let frames = 30;
+  const stop = () => (frames = 0);
+  const gestures = ["wheel", "touchstart", "keydown", "pointerdown"];
+  for (const gesture of gestures) addEventListener(gesture, stop, { once: true, passive: true });
+  const stay = () => {
+    if (frames-- <= 0) return;
+    target.scrollIntoView({ behavior: "instant" });
+    requestAnimationFrame(stay);
+  };
+  requestAnimationFrame(stay);
+};
+addEventListener("hashchange", stayAtTarget);
+addEventListener("load", stayAtTarget);
 
 // --- Busca ----------------------------------------------------------------------------------------
 if (typeof Search !== "undefined") {
