@@ -69,7 +69,9 @@ class Exported:
     Attributes:
         recording: o que ela faz.
         names: os nomes das entradas e os das saídas.
-        constants, steps: o grafo.
+        constants: as constantes do grafo.
+        steps: as operações dele, em ordem.
+        places: de cada saída, o nome, onde fica e a forma.
     """
 
     recording: Recording

@@ -29,7 +29,8 @@ class Operation:
 
     Attributes:
         function: a operação.
-        args, kwargs: os argumentos.
+        args: os argumentos.
+        kwargs: os que têm nome.
         results: o que ela devolve, com ``None`` no lugar do que não é tensor.
         layer: o nome da camada que a pediu, como em ``named_modules``.
     """
