@@ -1,0 +1,76 @@
+"""As demonstrações nas páginas do livro: uma por capítulo, vivas, e a da abertura."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from bs4 import BeautifulSoup
+from built_book import BuiltBook
+
+from book import screenshots
+from book.course_book.demos import GUEST, SCRIPT, STYLE, invite
+
+playwright = pytest.importorskip("playwright.sync_api", reason="o playwright não está instalado")
+
+pytestmark = pytest.mark.livro
+
+# Página → a demonstração que ela mostra.
+SHOWN = {
+    "index": "diffusion",
+    "chapters/01_autoencoder": "code-bars",
+    "chapters/02_variantes": "denoising",
+    "chapters/03_vae": "latent-plane",
+    "chapters/04_gan": "ring-gan",
+    "chapters/05_stylegan": "styles",
+    "chapters/06_cyclegan": "cycle",
+    "chapters/07_difusao": "diffusion",
+    "chapters/08_fluxos": "ring-flow",
+    "chapters/09_exemplo_mnist": "interpolation",
+    "chapters/10_comparacao": "who-drew",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    try:
+        with screenshots.open_browser() as opened:
+            yield opened
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_page_carries_its_demo_and_not_the_program(built_book: BuiltBook, name: str) -> None:
+    text = (built_book.html / f"{name}.html").read_text("utf-8")
+    page = BeautifulSoup(text, "html.parser")
+    (root,) = page.select(".curso-demo")
+    assert root["id"].startswith(f"demo-{SHOWN[name]}-")
+    assert "data-curso" not in text
+    assert len(page.select(f'script[src*="{SCRIPT}"]')) == len(page.select(f'link[href*="{STYLE}"]')) == 1
+
+
+def test_pages_without_a_demo_do_not_load_the_program(built_book: BuiltBook) -> None:
+    for name in ("chapters/00_introducao", "chapters/glossario", "search"):
+        assert SCRIPT not in (built_book.html / f"{name}.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_demo_lives_in_the_page(built_book: BuiltBook, browser: playwright.Browser, name: str) -> None:
+    with screenshots.new_context(browser, "claro") as context:
+        tab, problems = context.new_page(), []
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("console", lambda one: problems.append(one.text) if one.type in ("error", "warning") else None)
+        tab.goto((built_book.html / f"{name}.html").as_uri())
+        tab.evaluate("document.querySelector('.curso-demo').scrollIntoView()")
+        tab.wait_for_function(
+            "['viva', 'falhou'].includes(document.querySelector('.curso-demo').dataset.state)", timeout=120_000
+        )
+        assert tab.evaluate("document.querySelector('.curso-demo').dataset.state") == "viva"
+        assert tab.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert problems == []
+
+
+def test_an_invitation_waits_for_its_chapter(built_book: BuiltBook) -> None:
+    asked = '<div class="demo-aqui" data-de="chapters/nenhum">a figura</div><!-- demo -->'
+    assert GUEST.sub(lambda place: invite(built_book.html, place), asked) == asked
