@@ -330,13 +330,17 @@
         }),
       );
     }
-    const element = h("div", { class: "cd-cell" }, h("span", { class: "cd-name" }, label), canvas, row(...buttons), help);
+    const element = h("div", { class: "cd-cell cd-drawing" }, h("span", { class: "cd-name" }, label), canvas, row(...buttons), help);
     if (examples.length) pixels.set(examples[initial]);
     show();
     return {
       element,
       get pixels() {
         return centered(pixels);
+      },
+      // Onde se desenhou, sem levar ao centro.
+      get raw() {
+        return Float32Array.from(pixels);
       },
       get empty() {
         return isEmpty(pixels);
@@ -414,8 +418,8 @@
     context.fill();
   };
 
-  // As cores de Okabe e Ito, que se distinguem em qualquer visão de cores.
-  const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a800", "#8c6bb1", "#7f7f7f", "#c0504d"];
+  // Uma cor por dígito: as mesmas das figuras do livro.
+  const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
   // Sorteios que se repetem: a mesma semente, os mesmos números.
   const random = (seed) => {

@@ -30,7 +30,8 @@ Curso.demos.code_bars = async ({ stage, say, programs, options, guarded }) => {
       walked.draw((await programs.dec({ z: mixed })).out);
       paint(mixed);
       const lit = code.filter((v) => Math.abs(v) > 1e-3).length;
-      say(empty ? "Área vazia: o código é o de uma imagem preta." : `${lit} dos ${n} números do código não são zero; mistura de ${number(100 * share, 0)} %`);
+      const dead = options.mean.filter((m, i) => m === 0 && options.std[i] === 0).length;
+      say(empty ? "Área vazia: o código é o de uma imagem preta." : `${lit} dos ${n} números do código não são zero (${dead} são unidades mortas: zero em toda imagem); mistura de ${number(100 * share, 0)} %`);
     }),
   );
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: update, say });

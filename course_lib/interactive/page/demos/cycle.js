@@ -5,6 +5,12 @@ Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
   const error = h("canvas", { class: "cd-picture", width: 28, height: 28, role: "img", "aria-label": "onde o ciclo erra" });
   error.style.width = "168px";
   const facts = h("p", { class: "cd-note" });
+  const missOf = (x, again) => again.reduce((sum, v, i) => sum + Math.abs(v - x[i]) / x.length, 0);
+  let usual = 0;
+  for (const x of options.examples) {
+    const { out: y } = await programs.toY({ x });
+    usual += missOf(x, (await programs.toX({ x: y })).out) / options.examples.length;
+  }
   const show = latest(
     guarded(async (x, empty) => {
       const { out: y } = await programs.toY({ x });
@@ -13,14 +19,12 @@ Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
       back.draw(again);
       const context = error.getContext("2d");
       const image = context.createImageData(28, 28);
-      let sum = 0;
       again.forEach((v, i) => {
         const miss = Math.abs(v - x[i]);
-        sum += miss / x.length;
         image.data.set([213, 94, 0, Math.min(255, 400 * miss)], 4 * i);
       });
       context.putImageData(image, 0, 0);
-      facts.textContent = `erro do ciclo: ${number(sum, 3)} por pixel, em tons de −1 a 1${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
+      facts.textContent = `erro do ciclo: ${number(missOf(x, again), 3)} por pixel, em tons de −1 a 1 (nos exemplos, ${number(usual, 3)} em média)${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
       say(facts.textContent);
     }),
   );

@@ -5,7 +5,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
   const push = h("canvas", { class: "cd-picture", width: 28, height: 28, role: "img", "aria-label": "para onde o escore empurra cada pixel: azul clareia, laranja escurece" });
   push.style.width = "168px";
   let [sigma, seed, x, turn] = [0.5, 1, null, 0];
-  const show = async () => {
+  const show = async (level) => {
     const { out } = await programs.net({ x });
     // A imagem ruidosa passa da faixa: mostra-se dividida pelo seu tamanho típico.
     const scale = Math.max(1, Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length));
@@ -14,7 +14,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     const context = push.getContext("2d");
     const image = context.createImageData(28, 28);
     out.forEach((clean, i) => {
-      const pull = Math.min(1, Math.abs(clean - x[i]) / Math.max(0.3, 4 * sigma));
+      const pull = Math.min(1, Math.abs(clean - x[i]) / Math.max(0.3, 4 * level));
       image.data.set([...(clean > x[i] ? [86, 180, 233] : [230, 159, 0]), 255 * pull], 4 * i);
     });
     context.putImageData(image, 0, 0);
@@ -25,7 +25,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
       turn++;
       const draw = random(seed);
       x = drawing.pixels.map((v) => v + 2 * sigma * draw.normal());
-      await show();
+      await show(sigma);
       say(`ruído de desvio ${number(sigma, 2)}`);
     }),
   );
@@ -36,14 +36,15 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     const steps = Math.max(2, Math.round(options.steps * (Math.log(sigma / options.sigmaMin) / Math.log(options.sigmaMax / options.sigmaMin)) + 2));
     const ratio = (options.sigmaMin / Math.max(sigma, 1.01 * options.sigmaMin)) ** (1 / (steps - 1));
     for (let k = 1; k < steps && mine === turn; k++) {
-      const out = await show();
+      const out = await show(now);
       now *= ratio;
+      level.value = now;
       x = x.map((v, i) => out[i] + ratio ** 2 * (v - out[i]) + 2 * now * Math.sqrt(1 - ratio ** 2) * draw.normal());
       if (!calm) for (let wait = 0; wait < 8; wait++) await awake();
     }
     if (mine !== turn) return;
     x = (await programs.net({ x })).out;
-    await show();
+    await show(now);
     say(`pronto: ${steps} estimativas, cada uma com um pouco menos de ruído`);
   });
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: () => add(), say });
@@ -58,7 +59,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     add();
   });
   stage.append(
-    row(drawing.element, labelled("Com ruído", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão do escore", push)),
+    row(drawing.element, labelled("Com ruído", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão: azul clareia, laranja escurece", push)),
     row(level.element, other, pure, button("Limpar aos poucos", clean)),
   );
   await add();

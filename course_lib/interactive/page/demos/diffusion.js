@@ -37,8 +37,8 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     const steps = settings.steps;
     const draw = random(settings.seed);
     const start = performance.now();
-    let x = settings.start ?? draw.normals(784);
-    const known = settings.half ? drawing.pixels : null;
+    let x = draw.normals(784);
+    const known = settings.half ? drawing.raw : null;
     const path = visited(steps);
     let before = null;
     frames = [];
@@ -70,16 +70,18 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     paint();
     stage.dataset.ms = Math.round(performance.now() - start);
     const calls = steps * (settings.guidance > 0 && settings.digit >= 0 ? 2 : 1);
-    say(`pronto: ${steps} saltos, ${calls} avaliações da rede, ${number((performance.now() - start) / 1000, 1)} s. Arraste "Salto" para rever a volta.`);
+    if (known && drawing.empty) say("A metade de cima está vazia: a rede completa um papel em branco.");
+    else say(`pronto: ${steps} saltos, ${calls} avaliações da rede, ${number((performance.now() - start) / 1000, 1)} s. Arraste “Ver o salto” para rever a volta.`);
   });
 
-  const scrub = slider({ label: "Salto", min: 0, max: 10, step: 1, value: 0, format: (v) => String(v), oninput: paint });
+  const scrub = slider({ label: "Ver o salto", min: 0, max: 10, step: 1, value: 0, format: (v) => String(v), oninput: paint });
   const digit = choice({
     label: "Dígito",
     options: [...Array.from({ length: 10 }, (_, d) => [String(d), String(d)]), ["-1", "sem dizer qual"]],
     value: String(settings.digit),
     onchange: (v) => {
       settings.digit = Number(v);
+      controls[0].input.disabled = settings.digit < 0;
       sample();
     },
   });
@@ -88,7 +90,7 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     slider({ label: "Saltos", min: 2, max: 20, step: 1, value: settings.steps, format: (v) => String(v), oninput: (v) => sample((settings.steps = v)) }),
     slider({ label: "Semente", min: 1, max: 50, step: 1, value: settings.seed, format: (v) => String(v), oninput: (v) => sample((settings.seed = v)) }),
   ];
-  const drawing = pad({ label: "Metade de cima conhecida", examples: options.examples, onchange: () => settings.half && sample(), say, shown: 140 });
+  const drawing = pad({ label: "Desenhe a metade de cima", examples: options.examples, onchange: () => settings.half && sample(), say, shown: 140 });
   const half = button("Completar a metade de baixo", () => {
     settings.half = !settings.half;
     half.setAttribute("aria-pressed", settings.half);

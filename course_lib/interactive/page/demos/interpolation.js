@@ -25,7 +25,9 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
           one.draw((await programs[`dec${k}`]({ z: at(...codes[k], i / (STEPS - 1)) })).out);
         }
       }
-      walk();
+      await walk();
+      const blank = [first, second].find((side) => side.empty);
+      if (blank) say("Uma das pontas está vazia: o caminho sai de um papel em branco, ou chega a um.");
     }),
   );
   const common = { examples: options.examples, onchange: () => encode(), say, shown: 140 };

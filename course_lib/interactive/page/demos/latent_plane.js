@@ -35,7 +35,7 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
         context.stroke();
       }
       dot(context, at[0], at[1], 7 * pixel, ink);
-      dot(context, at[0], at[1], 4.5 * pixel, "#e69f00");
+      dot(context, at[0], at[1], 4.5 * pixel, "#ffffff");
     },
     onmove: show,
   });
@@ -43,12 +43,14 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     guarded(async (x, empty) => {
       const { mu, logvar } = await programs.enc({ x });
       Object.assign(drawn, { mu: [...mu], std: [...logvar].map((v) => Math.exp(v / 2)), empty });
-      if (empty) view.draw();
-      else view.move(mu[0], mu[1]);
+      if (!empty) return view.move(mu[0], mu[1]);
+      view.draw();
+      say("A área de desenho está vazia.");
+      return undefined;
     }),
   );
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: encode, say, shown: 168 });
-  const legend = Curso.kit.h("p", { class: "cd-note" }, "Dígitos: ");
+  const legend = Curso.kit.h("p", { class: "cd-note" }, "Círculos: um e dois desvios da priori. Elipse: dois desvios da nuvem do seu desenho. Dígitos: ");
   COLORS.forEach((color, digit) => {
     const mark = Curso.kit.h("span", { style: `border-bottom: 4px solid ${color}; margin-right: 0.6em` }, String(digit));
     legend.append(mark);

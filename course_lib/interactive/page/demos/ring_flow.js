@@ -4,6 +4,11 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
   const SPAN = 3.2;
   const COUNT = 300;
   const noise = random(7).normals(2 * COUNT);
+  const draw = random(3);
+  const data = Array.from({ length: 240 }, (_, i) => [
+    options.data.radius * Math.cos((i * Math.PI) / 4) + options.data.std * draw.normal(),
+    options.data.radius * Math.sin((i * Math.PI) / 4) + options.data.std * draw.normal(),
+  ]);
   let [model, running, frames, at, turn, state] = [null, false, [noise], 1, 0, { steps: 0, loss: NaN }];
   let steps = 12;
   const view = plane({
@@ -22,6 +27,8 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
         frames.slice(0, low + 1).forEach((frame, k) => (k ? context.lineTo(frame[2 * i], frame[2 * i + 1]) : context.moveTo(frame[2 * i], frame[2 * i + 1])));
         context.stroke();
       }
+      context.globalAlpha = 0.5;
+      for (const [x, y] of data) dot(context, x, y, 1.6 * pixel, "#0072b2");
       context.globalAlpha = 1;
       for (let j = 0; j < 8; j++) {
         const angle = (2 * Math.PI * j) / 8;
@@ -49,7 +56,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
   const show = () => {
     view.draw();
     const loss = Number.isNaN(state.loss) ? "" : `, perda ${number(state.loss, 2)}`;
-    facts.textContent = `passo ${state.steps}${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem`;
+    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem`;
   };
   const flow = async () => {
     frames = await model.call("flow", noise, steps);
@@ -88,7 +95,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     at = v;
     view.draw();
   } });
-  const jumps = slider({ label: "Passos", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
+  const jumps = slider({ label: "Passos de integração", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
     steps = v;
     await flow();
   }) });
@@ -106,7 +113,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     say(facts.textContent);
   }));
   stage.classList.add("cd-quiet");
-  stage.append(row(view.element, h("div", { class: "cd-cell" }, row(play, again, release), time.element, jumps.element, facts)));
+  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, row(play, again, release), time.element, jumps.element, facts)));
   stage.addEventListener("tema", show);
   await begin();
 };

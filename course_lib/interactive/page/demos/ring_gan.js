@@ -46,7 +46,11 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarde
       Object.assign(state, await game.call("train", 20), { field: await game.call("field", GRID, SPAN) });
       show();
       if (state.steps % 400 === 1) say(facts.textContent);
-      if (state.steps >= options.limit) toggle(false);
+      if (state.steps >= options.limit) {
+        toggle(false);
+        facts.textContent += ". Fim deste jogo: Treinar começa outro.";
+        say(facts.textContent);
+      }
       await awake();
     }
   });
@@ -56,7 +60,10 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarde
     if (running) run();
     else say(facts.textContent);
   };
-  const play = button("Treinar", () => toggle(!running));
+  const play = button("Treinar", guarded(async () => {
+    if (!running && state.steps >= options.limit) await begin(rule.value);
+    toggle(!running);
+  }));
   const rule = choice({
     label: "Jogo",
     options: Object.keys(options.games).map((name) => [name, name]),
@@ -72,7 +79,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarde
     await begin(rule.value);
   }));
   stage.classList.add("cd-quiet");
-  stage.append(row(view.element, h("div", { class: "cd-cell" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Azul: o discriminador acha real; laranja: acha falso. Círculos: as oito nuvens dos dados. Pontos: o gerador."))));
+  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Azul: o discriminador acha real; laranja: acha falso. Círculos: as oito nuvens dos dados. Pontos: o gerador."))));
   stage.addEventListener("tema", show);
   await begin(rule.value);
   if (!calm && options.autoplay) toggle(true);

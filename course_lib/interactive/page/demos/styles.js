@@ -1,7 +1,7 @@
 // Capítulo 05: três estilos por faixa de resolução, o truncamento e o ruído.
 Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
   const { h, row, labelled, button, slider, choice, picture, number, latest, random } = Curso.kit;
-  const BANDS = [["grossa (4 e 8)", 0, 4], ["média (16)", 4, 6], ["fina (32)", 6, 8]];
+  const BANDS = [["grossa (4×4 e 8×8)", 0, 4], ["média (16×16)", 4, 6], ["fina (32×32)", 6, 8]];
   const NAMES = ["A", "B", "C"];
   const width = options.wMean.length;
   let [seed, noiseSeed, psi, strength] = [1, 1, 1, 1];
@@ -12,16 +12,16 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
     const draw = random(s);
     return Object.fromEntries(options.noise.map((n, k) => [`n${k}`, draw.normals(n).map((v) => v * size)]));
   };
-  const truncate = (w) => w.map((v, i) => options.wMean[i] + psi * (v - options.wMean[i]));
-  const synthesize = async (layers, given) => {
+  const truncate = (w, amount) => w.map((v, i) => options.wMean[i] + amount * (v - options.wMean[i]));
+  const synthesize = async (layers, given, amount) => {
     const w = new Float32Array(8 * width);
-    layers.forEach((style, k) => w.set(truncate(style), k * width));
+    layers.forEach((style, k) => w.set(truncate(style, amount), k * width));
     return (await programs.synthesis({ w, ...given })).out;
   };
   const show = latest(
     guarded(async () => {
       const layers = BANDS.flatMap(([, from, to], k) => Array(to - from).fill(styles[NAMES.indexOf(bands[k].value)]));
-      mixed.draw(await synthesize(layers, noise(noiseSeed, strength)));
+      mixed.draw(await synthesize(layers, noise(noiseSeed, strength), psi));
       say(`faixas: ${bands.map((band) => band.value).join(", ")}; truncamento ${number(psi, 2)}; ruído ${number(strength, 1)}`);
     }),
   );
@@ -30,13 +30,13 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
     for (const [k, source] of sources.entries()) {
       const z = random(100 * seed + k).normals(options.zDim);
       fresh.push((await programs.mapping({ z })).out);
-      source.draw(await synthesize(Array(8).fill(fresh[k]), noise(1, 1)));
+      source.draw(await synthesize(Array(8).fill(fresh[k]), noise(1, 1), 1));
     }
     styles = fresh;
     await show();
   });
-  const bands = BANDS.map(([name], k) =>
-    choice({ label: `Faixa ${name}`, options: NAMES.map((one) => [one, `estilo ${one}`]), value: NAMES[k === 0 ? 0 : 1], onchange: show }),
+  const bands = BANDS.map(([name]) =>
+    choice({ label: `Faixa ${name}`, options: NAMES.map((one) => [one, `estilo ${one}`]), value: NAMES[0], onchange: show }),
   );
   const controls = [
     slider({ label: "Truncamento ψ", min: 0, max: 1, step: 0.05, value: psi, oninput: (v) => show((psi = v)) }),
@@ -44,7 +44,7 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
   ];
   stage.append(
     row(
-      h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
+      h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}, ψ = 1`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
       labelled("Mistura", mixed.element),
     ),
     row(

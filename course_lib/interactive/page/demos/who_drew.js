@@ -20,7 +20,7 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
     answered = false;
     buttons.forEach((one) => {
       one.disabled = false;
-      one.removeAttribute("aria-pressed");
+      delete one.dataset.verdict;
     });
     facts.textContent = "Quem desenhou?";
     say("novo dígito: quem desenhou?");
@@ -34,17 +34,19 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
     hits[truth.name][1]++;
     hits[truth.name][0] += good;
     buttons.forEach((one) => (one.disabled = true));
-    buttons[k].setAttribute("aria-pressed", "true");
-    facts.textContent = good ? `Isso: foi ${truth.name}. ${truth.clue}` : `Foi ${truth.name}. ${truth.clue}`;
-    score.textContent = `Você: ${right} de ${asked} (${number((100 * right) / asked, 0)} %); ao acaso seriam ${number(100 / families.length, 0)} %. ${families
+    buttons[k].dataset.verdict = "erro";
+    buttons[families.indexOf(truth)].dataset.verdict = "certo";
+    facts.textContent = `${good ? "✔ Isso: foi" : "✘ Não: foi"} ${truth.name}. ${truth.clue}`;
+    const byAuthor = families
       .filter(({ name }) => hits[name][1])
-      .map(({ name }) => `${name}: ${hits[name][0]} de ${hits[name][1]}`)
-      .join("; ")}.`;
+      .map(({ name }) => `${name}, ${hits[name][0]} de ${hits[name][1]}`);
+    score.textContent = `Você acertou ${right} de ${asked} (${number((100 * right) / asked, 0)} %); ao acaso seriam ${number(100 / families.length, 0)} %. Acertos por autor: ${byAuthor.join("; ")}.`;
     say(`${facts.textContent} ${score.textContent}`);
     again.focus();
   };
   const buttons = families.map(({ name }, k) => button(name, () => answer(k)));
   const again = button("Outro dígito", next);
-  stage.append(row(image.element, h("div", { class: "cd-cell" }, facts, row(...buttons), again, score)));
+  stage.classList.add("cd-quiet");
+  stage.append(row(image.element, h("div", { class: "cd-cell cd-side" }, facts, row(...buttons), again, score)));
   await next();
 };
