@@ -28,7 +28,8 @@ OURS = (
     "article p, article li, article dd, article pre, article table, article code, article .math, "
     "article dt.sig .pre:not(.viewcode-link *), .bd-links a, nav.page-toc a, #jb-print-toc a"
 )
-OURS_TOO = ".prev-next-title, .logo__title, h1, h2, h3, h4, script, style"
+# As definições do glossário, que a página mostra de perto, são texto nosso como o dele.
+OURS_TOO = ".prev-next-title, .logo__title, .definicoes, h1, h2, h3, h4, script, style"
 HASHED_NAME = re.compile(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif)$")
 
 

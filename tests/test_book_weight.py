@@ -12,9 +12,12 @@ from built_book import BuiltBook
 from PIL import Image
 from test_book import DOCUMENTS, read_page
 
+from book.course_book.demos import DEMO
+
 pytestmark = pytest.mark.livro
 
-# 1,5 MB com tudo, e 400 KB para começar a ler: as figuras vêm quando se chega perto delas.
+# 1,5 MB com todas as figuras, e 400 KB para começar a ler: elas vêm quando se chega perto. Os pesos da demonstração têm
+# o seu próprio limite, o de tests/interactive/test_export.py.
 WHOLE, FIRST = 1_500_000, 400_000
 
 
@@ -38,8 +41,10 @@ def on_the_wire(path: Path) -> int:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_page_is_light(built_book: BuiltBook, name: str) -> None:
-    files, images = loaded(built_book.html / f"{name}.html", read_page(built_book, name))
-    first = sum(map(on_the_wire, files))
+    page, soup = built_book.html / f"{name}.html", read_page(built_book, name)
+    files, images = loaded(page, soup)
+    text = DEMO.sub("", page.read_text("utf-8"))
+    first = sum(map(on_the_wire, files - {page})) + len(gzip.compress(text.encode(), 6))
     assert first <= FIRST
     assert first + sum(map(on_the_wire, images)) <= WHOLE
 
@@ -48,6 +53,8 @@ def test_a_page_is_light(built_book: BuiltBook, name: str) -> None:
 def test_figures_wait_and_do_not_jump(built_book: BuiltBook, name: str) -> None:
     page = built_book.html / f"{name}.html"
     for figure in read_page(built_book, name).select("article .cell_output img"):
+        if "cd-still" in figure.get("class", []):
+            continue  # A figura parada de uma demonstração vem dentro da página.
         assert figure["loading"] == "lazy"
         with Image.open(page.parent / figure["src"]) as image:
             assert (int(figure["width"]), int(figure["height"])) == image.size

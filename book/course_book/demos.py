@@ -41,7 +41,8 @@ def share(app: Sphinx, page: str, template: str, context: dict[str, Any], doctre
 
 def publish(app: Sphinx, error: Exception | None) -> None:
     """Grava o programa e o estilo de todas as demonstrações, e leva a de um capítulo à página que a convida."""
-    if error is not None or app.builder.format != "html":
+    # Um livro sem a biblioteca inteira não tem demonstrações.
+    if error is not None or app.builder.format != "html" or not PAGE.is_dir():
         return
     folder = Path(app.outdir)
     parts = [*sorted(PAGE.glob("*.js")), *sorted(PAGE.glob("demos/*.js"))]
