@@ -226,7 +226,10 @@ def test_the_site_in_a_file_opens_by_a_click(built_book: BuiltBook, tmp_path: Pa
         with screenshots.open_browser() as browser:
             page = browser.new_page()
             page.on("requestfailed", lambda request: wrong.append(request.url))
-            page.on("request", lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url))
+            page.on(
+                "request",
+                lambda request: request.url.startswith(("file:", "data:", "blob:")) or wrong.append(request.url),
+            )
             page.goto((tmp_path / "aberto" / "abra-me.html").as_uri())
             page.wait_for_url("**/livro/index.html")
             page.click(".portas a >> nth=0")

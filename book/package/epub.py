@@ -98,6 +98,8 @@ def redirect(page: BookPage, names: set[str], images: dict[str, str], site: str)
     """Leva os endereços da página aos arquivos do EPUB, ou ao site; anota em ``images`` as figuras que ela usa."""
     for image in page.article.select("img[src]"):
         source = image["src"]
+        if source.startswith("data:"):
+            continue  # A figura parada de uma demonstração já vem na página.
         image["src"] = images.setdefault(source, f"figuras/{Path(source).parent.name.lstrip('_')}-{Path(source).name}")
     for link in page.article.select("a[href]"):
         address, mark, anchor = link["href"].partition("#")

@@ -253,7 +253,7 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
         programs={"net": export(model.network, inputs, weights="int8")},
         options={
             "examples": _as_text(images),
-            "alphaBar": [float(f"{value:.8g}") for value in model.alpha_bar.tolist()],
+            "alphaBar": [round(value, 9) for value in model.alpha_bar.tolist()],
             "noClass": no_class(n_classes or 0),
             "digit": digit,
         },
