@@ -497,6 +497,7 @@
       // Um erro depois do começo também vira a mensagem, e não uma página morta.
       const guarded = (f) => (...args) => Promise.resolve().then(() => f(...args)).catch(fail);
       await demos[data.demo]({ stage, say, programs, engine, awake, calm, guarded, fail, options });
+      if (root.dataset.state === "falhou") return;
       stage.hidden = false;
       if (still) still.hidden = true;
       root.dataset.state = "viva";
