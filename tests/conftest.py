@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def scope_of(nodeid: str) -> str:
         return "corretor"
     independent = "::test_runs_alone" in nodeid or "::test_card_figures" in nodeid
     return nodeid if independent else file
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Um navegador sem janela; sem playwright ou sem um Chromium, o teste é pulado."""
+    pytest.importorskip("playwright.sync_api", reason="o playwright não está instalado")
+    from book import screenshots
+
+    try:
+        with screenshots.open_browser() as opened:
+            yield opened
+    except RuntimeError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

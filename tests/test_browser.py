@@ -13,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from browser_watch import watch
 from built_book import BuiltBook
 from page_checks import english_in
 from test_book import DOCUMENTS
@@ -45,40 +46,14 @@ MISLABELLED = """() => [...document.querySelectorAll("button[aria-label], summar
   .map((tag) => tag.outerHTML)"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
 class Visit:
     """Uma página aberta e o que deu errado nela."""
 
     def __init__(self, context: playwright.BrowserContext, address: str) -> None:
-        self.problems: list[str] = []
         self.page = context.new_page()
-        self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.problems.append(f"erro de script: {error}"))
-        self.page.on("request", self._note_request)
-        self.page.on("requestfailed", self._note_failure)
+        self.problems = watch(self.page)
         self.page.goto(address)
         screenshots.settle(self.page)
-
-    def _note_console(self, message: playwright.ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.problems.append(f"console: {message.text}")
-
-    def _note_failure(self, request: playwright.Request) -> None:
-        # Ir para outra página cancela o que a anterior ainda carregava: isso não é falta do livro.
-        if request.failure != "net::ERR_ABORTED":
-            self.problems.append(f"não carregou: {request.url} ({request.failure})")
-
-    def _note_request(self, request: playwright.Request) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:", "http://localhost:")):
-            self.problems.append(f"pedido externo: {request.url}")
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, "search"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
+from browser_watch import watch
 from bs4 import BeautifulSoup
 from built_book import BuiltBook
 
@@ -31,15 +30,6 @@ SHOWN = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("name", SHOWN)
 def test_page_carries_its_demo_and_not_the_program(built_book: BuiltBook, name: str) -> None:
     text = (built_book.html / f"{name}.html").read_text("utf-8")
@@ -58,9 +48,8 @@ def test_pages_without_a_demo_do_not_load_the_program(built_book: BuiltBook) -> 
 @pytest.mark.parametrize("name", SHOWN)
 def test_demo_lives_in_the_page(built_book: BuiltBook, browser: playwright.Browser, name: str) -> None:
     with screenshots.new_context(browser, "claro") as context:
-        tab, problems = context.new_page(), []
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("console", lambda one: problems.append(one.text) if one.type in ("error", "warning") else None)
+        tab = context.new_page()
+        problems = watch(tab)
         tab.goto((built_book.html / f"{name}.html").as_uri())
         tab.evaluate("document.querySelector('.curso-demo').scrollIntoView()")
         tab.wait_for_function(

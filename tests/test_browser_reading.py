@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from built_book import BuiltBook
 from test_book import DOCUMENTS
@@ -42,15 +40,6 @@ STRANDED = r"""() => [...document.querySelectorAll(".bd-article span.math")].fil
 # Os sinais das fórmulas que outra fonte, do sistema, desenhou.
 SIGNS = r"""() => [...document.querySelectorAll("math :is(mi, mo, mn)")].map((tag) => tag.textContent).join("")
   .replace(/[\s\u2061-\u2064]/g, "")"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
 
 
 def visit(browser: playwright.Browser, book: BuiltBook, name: str, size: tuple[int, int]) -> playwright.Page:

@@ -14,7 +14,6 @@ from built_book import ROOT, run_build
 from test_book import small_book
 from test_questions import WHOLE
 
-from book import screenshots
 from book.course_book.questions import PLACE
 
 playwright = pytest.importorskip("playwright.sync_api", reason="o playwright não está instalado")
@@ -49,15 +48,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run_build(root)
     assert result.returncode == 0, result.stdout + result.stderr
     return root / "_build" / "html" / "chapters"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
 
 
 FORBIDDEN = "proibido de propósito"

@@ -261,15 +261,6 @@ SEEN = "() => { const box = document.querySelector('.definicao'); return box.hid
 TERM = 'article a[aria-describedby^="definicao-"] >> nth=2'
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def page(browser: playwright.Browser) -> Iterator[playwright.Page]:
     """Uma página vazia, que reprova o teste se um script falha."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser_watch import watch
 
 from benchmarks.demo_pages import DEMOS, demo, page, programs, shipped
 from book import screenshots
@@ -30,42 +31,20 @@ SEEN = """() => [...document.querySelectorAll(".cd-stage canvas")].map((canvas) 
   + document.querySelector(".cd-stage").innerText"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    try:
-        with screenshots.open_browser() as opened:
-            yield opened
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
 class Visit:
     """Uma página com uma demonstração, aberta de um arquivo, e o que deu errado nela."""
 
     def __init__(self, context: playwright.BrowserContext, text: str, folder: Path) -> None:
-        self.problems: list[str] = []
         self.page = context.new_page()
         self.page.set_default_timeout(LONG)
-        self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", self._note_request)
+        self.problems = watch(self.page)
         file = folder / "demo.html"
         file.write_text(text, encoding="utf-8")
         self.page.goto(file.as_uri())
 
-    def _note_console(self, message: playwright.ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.problems.append(message.text)
-
-    def _note_request(self, request: playwright.Request) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.problems.append(f"pedido externo: {request.url}")
-
     def wait(self, state: str = "viva") -> None:
-        """Espera que a demonstração chegue a um estado."""
-        self.page.wait_for_function(
-            "state => ['viva', 'falhou'].includes(document.querySelector('.curso-demo').dataset.state)", arg=state
-        )
+        """Espera que a demonstração comece, ou desista, e confere qual dos dois."""
+        self.page.wait_for_function("['viva', 'falhou'].includes(document.querySelector('.curso-demo').dataset.state)")
         assert self.page.evaluate("document.querySelector('.curso-demo').dataset.state") == state
 
     def changes(self, before: str) -> None:

@@ -1,5 +1,5 @@
 // Capítulo 04: uma GAN no plano, treinada enquanto se olha; o colapso e as suas curas.
-Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarded }) => {
+Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) => {
   const { h, row, labelled, button, choice, plane, dot, number } = Curso.kit;
   const SPAN = 3.2;
   const GRID = 40;
@@ -82,5 +82,4 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, calm, guarde
   stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Azul: o discriminador acha real; laranja: acha falso. Círculos: as oito nuvens dos dados. Pontos: o gerador."))));
   stage.addEventListener("tema", show);
   await begin(rule.value);
-  if (!calm && options.autoplay) toggle(true);
 };
