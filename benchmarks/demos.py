@@ -105,7 +105,7 @@ def measure_programs(browser: Any, name: str) -> dict[str, float]:
     """As redes da demonstração: o tempo de uma passada por todas, e o maior erro."""
     tab = browser.new_page()
     tab.set_content("<p>conta</p>")
-    for part in ("kernel", "runtime", "learn"):
+    for part in ("kernel", "random", "runtime", "learn"):
         tab.add_script_tag(content=(PAGE / f"{part}.js").read_text("utf-8"))
     total, gap = 0.0, 0.0
     for program in demo(name).programs.values():

@@ -100,7 +100,7 @@ def test_page_computes_what_pytorch_does(browser: playwright.Browser, kernel: bo
 
 
 def normals(seed: int, n: int) -> list[float]:
-    """O mesmo sorteio de ``Curso.kit.random``."""
+    """O mesmo sorteio de ``cursoRandom``."""
     state = seed
 
     def uniform() -> float:

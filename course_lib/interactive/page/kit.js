@@ -18,7 +18,7 @@
 
     startWorker() {
       return new Promise((resolve, reject) => {
-        const source = [cursoRuntime, cursoLearn].map((f) => `(${f})(self);`).join("\n") + `(${serve})(self);`;
+        const source = `${cursoRandom}\n` + [cursoRuntime, cursoLearn].map((f) => `(${f})(self);`).join("\n") + `(${serve})(self);`;
         const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
         const worker = new Worker(address);
         const give = (fail) => {
@@ -421,20 +421,6 @@
   // Uma cor por dígito: as mesmas das figuras do livro.
   const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
-  // Sorteios que se repetem: a mesma semente, os mesmos números.
-  const random = (seed) => {
-    let state = seed >>> 0 || 1;
-    const uniform = () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = state;
-      t = Math.imul(t ^ (t >>> 15), t | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-    const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-    return { uniform, normal, normals: (n) => Float32Array.from({ length: n }, normal) };
-  };
-
   // Só o último pedido interessa: enquanto um roda, os do meio se perdem.
   const latest = (work) => {
     let [running, next] = [false, null];
@@ -529,7 +515,7 @@
   window.cursoStart = { push: start };
   window.Curso = {
     demos,
-    kit: { h, number, images, row, labelled, button, slider, choice, picture, pad, plane, dot, COLORS, random, latest, centered },
+    kit: { h, number, images, row, labelled, button, slider, choice, picture, pad, plane, dot, COLORS, random: cursoRandom, latest },
   };
   for (const id of announced) start(id);
 })();

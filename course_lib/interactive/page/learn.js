@@ -2,18 +2,6 @@
 function cursoLearn(scope) {
   "use strict";
 
-  const random = (seed) => {
-    let state = seed >>> 0;
-    const uniform = () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), state | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-    const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-    return { uniform, normal };
-  };
-
   const ACTIVATIONS = {
     relu: [(a) => (a > 0 ? a : 0), (a) => (a > 0 ? 1 : 0)],
     silu: [
@@ -136,26 +124,25 @@ function cursoLearn(scope) {
     return x;
   };
 
-  const normals = (draw, n) => Float32Array.from({ length: n }, draw.normal);
   const sigmoid = (a) => 1 / (1 + Math.exp(-a));
 
   // O jogo do capítulo 04: perda não saturante, um passo de cada rede por vez. `pack` pontos são julgados juntos.
   class RingGAN {
     constructor({ seed, data, latent = 16, hidden = 32, batch = 64, pack = 1, genRate, discRate }, wasm) {
       const products = new Products(wasm);
-      this.draw = random(seed);
+      this.draw = cursoRandom(seed);
       Object.assign(this, { data, latent, batch, pack, genRate, discRate, steps: 0 });
       this.gen = new MLP([latent, hidden, hidden, 2], this.draw, products);
       this.disc = new MLP([2 * pack, hidden, hidden, 1], this.draw, products);
       this.optimizers = [this.gen, this.disc].map((network) => new Adam(network, { beta1: 0.5 }));
-      this.watched = normals(random(seed + 1), latent * 400);
+      this.watched = cursoRandom(seed + 1).normals(latent * 400);
     }
 
     train(steps) {
       const { batch, pack } = this;
       const groups = batch / pack;
       for (let k = 0; k < steps; k++) {
-        const z = normals(this.draw, batch * this.latent);
+        const z = this.draw.normals(batch * this.latent);
         const fake = this.gen.forward(z, batch);
         const both = new Float32Array(4 * batch);
         both.set(ring(this.data, this.draw, batch));
@@ -204,7 +191,7 @@ function cursoLearn(scope) {
   // A velocidade média do capítulo 08, aprendida: u(x, t) de (x_t, x_1 - x_0).
   class RingFlow {
     constructor({ seed, data, hidden = 64, batch = 256, rate = 5e-3, total }, wasm) {
-      this.draw = random(seed);
+      this.draw = cursoRandom(seed);
       Object.assign(this, { data, batch, rate, total, steps: 0, loss: NaN });
       this.net = new MLP([3, hidden, hidden, hidden, 2], this.draw, new Products(wasm), "silu");
       this.optimizer = new Adam(this.net);
