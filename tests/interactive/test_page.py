@@ -24,6 +24,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason="o playwright nã
 # Segundos de cliques e teclas ao acaso em cada demonstração.
 FUZZ_SECONDS = 3
 SEED = 0
+# Um Worker que demora a ouvir: o que a página faz enquanto a rede pensa acontece em toda visita, e não só na de azar.
+SLOW_WORKER = """const send = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message) { setTimeout(() => send.call(this, message), 60); };"""
 # Muito mais do que qualquer espera destes testes: só um travamento chega lá.
 LONG = 120_000
 # O que uma demonstração mostra, pixel a pixel.
@@ -215,9 +218,10 @@ def test_demo_by_keyboard(open_demo, name: str) -> None:
     assert visit.problems == []
 
 
+@pytest.mark.parametrize("script", ["", SLOW_WORKER], ids=["depressa", "devagar"])
 @pytest.mark.parametrize("name", DEMOS)
-def test_demo_survives_a_thousand_taps(open_demo, name: str) -> None:
-    visit = open_demo(name)
+def test_demo_survives_a_thousand_taps(open_demo, name: str, script: str) -> None:
+    visit = open_demo(name, script=script)
     visit.wait()
     tab, chance = visit.page, random.Random(SEED)
     box = tab.query_selector(".cd-stage").bounding_box()

@@ -35,15 +35,19 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     let now = sigma;
     const steps = Math.max(2, Math.round(options.steps * (Math.log(sigma / options.sigmaMin) / Math.log(options.sigmaMax / options.sigmaMin)) + 2));
     const ratio = (options.sigmaMin / Math.max(sigma, 1.01 * options.sigmaMin)) ** (1 / (steps - 1));
-    for (let k = 1; k < steps && mine === turn; k++) {
+    for (let k = 1; k < steps; k++) {
       const out = await show(now);
+      // Quem mexeu no ruído ou no desenho enquanto a rede pensava já tem outra imagem: esta limpeza acaba aqui.
+      if (mine !== turn) return;
       now *= ratio;
       level.value = now;
       x = x.map((v, i) => out[i] + ratio ** 2 * (v - out[i]) + 2 * now * Math.sqrt(1 - ratio ** 2) * draw.normal());
       if (!calm) for (let wait = 0; wait < 8; wait++) await awake();
+      if (mine !== turn) return;
     }
+    const { out: last } = await programs.net({ x });
     if (mine !== turn) return;
-    x = (await programs.net({ x })).out;
+    x = last;
     await show(now);
     say(`pronto: ${steps} estimativas, cada uma com um pouco menos de ruído`);
   });

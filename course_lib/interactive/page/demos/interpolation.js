@@ -8,7 +8,7 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
     strip: Array.from({ length: STEPS }, (_, i) => picture(`${name}: passo ${i + 1} de ${STEPS}`, { shown: 56 })),
     now: picture(`${name}: no ponto escolhido`, { shown: 112 }),
   }));
-  const codes = {};
+  let codes = [];
   const at = (a, b, u) => a.map((v, i) => (1 - u) * v + u * b[i]);
   const walk = latest(
     guarded(async () => {
@@ -18,11 +18,15 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
   );
   const encode = latest(
     guarded(async () => {
+      // Os códigos só trocam quando todos estão prontos: o controle deslizante pode pedir um ponto a qualquer hora.
+      const fresh = rows.map(() => []);
+      for (const [k, ends] of fresh.entries()) {
+        for (const side of [first, second]) ends.push((await programs[`enc${k}`]({ x: side.pixels })).z);
+      }
+      codes = fresh;
       for (const [k, { strip }] of rows.entries()) {
-        codes[k] = [];
-        for (const side of [first, second]) codes[k].push((await programs[`enc${k}`]({ x: side.pixels })).z);
         for (const [i, one] of strip.entries()) {
-          one.draw((await programs[`dec${k}`]({ z: at(...codes[k], i / (STEPS - 1)) })).out);
+          one.draw((await programs[`dec${k}`]({ z: at(...fresh[k], i / (STEPS - 1)) })).out);
         }
       }
       await walk();

@@ -15,9 +15,11 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
     return (await programs[family.program]({ z, ...given })).out;
   };
   const next = guarded(async () => {
-    truth = families[Math.floor(draw.uniform() * families.length)];
-    image.draw(await make(truth));
-    answered = false;
+    const family = families[Math.floor(draw.uniform() * families.length)];
+    const pixels = await make(family);
+    // A imagem e o autor trocam juntos: quem pede dois dígitos seguidos responde sobre o que está vendo.
+    image.draw(pixels);
+    [truth, answered] = [family, false];
     buttons.forEach((one) => {
       one.disabled = false;
       delete one.dataset.verdict;
