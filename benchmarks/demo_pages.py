@@ -10,6 +10,7 @@ import torch
 
 from course_lib import interactive, runtime
 from course_lib.data import ImageDataset, load_embedded_digits
+from course_lib.data.toy import Toy
 from course_lib.interactive import Demo, Exported, export
 from course_lib.models.vae import VAE
 from course_lib.weights import load_judge, load_shipped
@@ -49,19 +50,42 @@ def interpolation() -> Demo:
 
 def who_drew() -> Demo:
     """Quem desenhou cada dígito."""
-    clues = {"uma pessoa": "É gente.", "o VAE": "É borrado.", "a DCGAN": "Solta pontas.", "a StyleGAN": "É nítida."}
-    return interactive.who_drew(shipped("vae"), shipped("dcgan", "gen"), shipped("stylegan", "gen"), digits(), clues)
+    live = {"o VAE": shipped("vae"), "a DCGAN": shipped("dcgan", "gen"), "a StyleGAN": shipped("stylegan", "gen")}
+    people = digits()
+    ready = {"uma pessoa": people.images[:80], "a difusão": people.images[80:160].flip(3)}
+    clues = {
+        "uma pessoa": "É gente.",
+        "o VAE": "É borrado.",
+        "a DCGAN": "Solta pontas.",
+        "a StyleGAN": "É nítida.",
+        "a difusão": "Está no espelho.",
+    }
+    return interactive.who_drew(live, ready, clues, load_judge(people))
+
+
+def gallery() -> Demo:
+    """Três grades, uma por valor."""
+    images = digits().images
+    grids = {str(beta): images[start : start + 10] for beta, start in ((1, 0), (2, 10), (20, 20))}
+    return interactive.gallery(grids, name="β", title="Amostras")
+
+
+def rubber_sheet() -> Demo:
+    """A folha de um fluxo de pesos quaisquer."""
+    return interactive.rubber_sheet(coupling(), Toy("luas").sample(300, seed=0).x)
 
 
 DEMOS: dict[str, Callable[[], Demo]] = {
     "code_bars": lambda: interactive.code_bars(shipped("autoencoder"), digits()),
     "cycle": lambda: interactive.cycle(shipped("cyclegan", "gen_xy"), shipped("cyclegan", "gen_yx"), digits()),
     "denoising": lambda: interactive.denoising(shipped("denoising"), digits()),
+    "gallery": gallery,
     "diffusion": lambda: interactive.diffusion(shipped("diffusion"), digits()),
     "interpolation": interpolation,
     "latent_plane": lambda: interactive.latent_plane(planar(), digits()),
     "ring_flow": interactive.ring_flow,
     "ring_gan": interactive.ring_gan,
+    "rubber_sheet": rubber_sheet,
     "styles": lambda: interactive.styles(shipped("stylegan", "gen")),
     "who_drew": who_drew,
 }

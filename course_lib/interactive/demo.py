@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import io
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from course_lib import viz
+import torch
+from torch import Tensor, nn
+
+from course_lib import runtime, viz
+from course_lib.data import ImageDataset
 from course_lib.interactive.block import Exported
+from course_lib.models.layers import IMAGE_DIM
 
 PAGE = Path(__file__).parent / "page"
+# Dígitos prontos de que se parte.
+N_EXAMPLES = 12
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _numbers = itertools.count(1)
 
@@ -81,3 +92,29 @@ def still_picture() -> bytes:
     buffer = io.BytesIO()
     viz.save(buffer)
     return buffer.getvalue()
+
+
+def on_cpu(model: Network) -> Network:
+    """Uma cópia, em avaliação e na CPU: o que se exporta não depende de onde o modelo está."""
+    return copy.deepcopy(model).cpu().eval()
+
+
+def drawn_set(dataset: ImageDataset, n: int) -> ImageDataset:
+    """``n`` imagens sorteadas, sempre as mesmas, na CPU."""
+    return dataset.take(n, seed=0).to("cpu")
+
+
+def seeded() -> AbstractContextManager[None]:
+    """O que se sorteia para uma demonstração é sempre o mesmo, e não mexe no sorteio de quem a pede."""
+    return runtime.isolated_seed(0)
+
+
+def as_text(images: Tensor) -> str:
+    """Imagens (N, 1, 28, 28) em [-1, 1] como bytes de 0 a 255, em base64."""
+    levels = ((images.detach().cpu().reshape(-1, IMAGE_DIM) + 1) * 127.5).round().clamp(0, 255)
+    return base64.b64encode(levels.to(torch.uint8).numpy().tobytes()).decode()
+
+
+def rounded(values: Tensor) -> Sequence[float]:
+    """Os números com quatro casas: o que uma demonstração precisa de um tensor pequeno."""
+    return [round(value, 4) for value in values.detach().cpu().tolist()]

@@ -1,9 +1,9 @@
-"""Controles de ipywidgets sobre as figuras de ``viz``."""
+"""Controles de ipywidgets sobre as figuras de ``viz``, para quem tem um núcleo vivo."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import ipywidgets as widgets
 import torch
@@ -17,11 +17,22 @@ from course_lib.text import number
 def latent_walk(decode: Callable[[Tensor], Tensor], latent_dim: int, *, span: float = 3.0) -> None:
     """Ande por uma coordenada do espaço latente, a partir de um ponto sorteado.
 
+    A figura anda pelas primeiras coordenadas; os controles, que só vivem com um núcleo, por qualquer uma.
+
     Args:
         decode: leva (B, latent_dim) em imagens (B, 1, 28, 28).
         latent_dim: dimensões de z.
         span: até onde a coordenada vai.
     """
+    start = torch.randn(latent_dim, generator=torch.Generator().manual_seed(0))
+    steps = torch.linspace(-span, span, 9)
+    rows = {}
+    for dim in range(min(4, latent_dim)):
+        z = start.repeat(len(steps), 1)
+        z[:, dim] = steps
+        with torch.no_grad():
+            rows[f"coordenada {dim}"] = decode(z.to(runtime.device()))
+    viz.strips(rows, title=f"Uma coordenada de cada vez, de {number(-span)} a {number(span)}")
 
     def draw(dim: int, value: float, seed: int) -> None:
         z = torch.randn(latent_dim, generator=torch.Generator().manual_seed(seed))
@@ -32,22 +43,10 @@ def latent_walk(decode: Callable[[Tensor], Tensor], latent_dim: int, *, span: fl
         path = f"de {number(z[dim], '.2f')} para {number(value, '.2f')}"
         viz.image_grid(images, title=f"coordenada {dim}: {path}", captions=["partida", "agora"])
 
-    dim = widgets.IntSlider(value=0, min=0, max=latent_dim - 1, description="Coordenada")
+    coordinate = widgets.IntSlider(value=0, min=0, max=latent_dim - 1, description="Coordenada")
     value = widgets.FloatSlider(value=0.0, min=-span, max=span, step=0.25, description="Valor")
     seed = widgets.IntSlider(value=0, min=0, max=50, description="Semente")
-    _show(draw, dim=dim, value=value, seed=seed)
-
-
-def choose(grids: Mapping[str, Tensor], *, name: str, title: str = "") -> None:
-    """Alterne entre grades de imagens já calculadas, uma por valor de um parâmetro (beta, por exemplo).
-
-    Args:
-        grids: valor → (N, 1, 28, 28).
-        name: nome do parâmetro.
-        title: título da figura.
-    """
-    slider = widgets.SelectionSlider(options=list(grids), description=name)
-    _show(lambda key: viz.image_grid(grids[key], title=f"{title} {name} = {key}".strip()), key=slider)
+    _show(draw, dim=coordinate, value=value, seed=seed)
 
 
 def _show(draw: Callable[..., object], **controls: widgets.Widget) -> None:

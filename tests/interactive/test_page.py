@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import random
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import torch
 from browser_watch import watch
 
-from benchmarks.demo_pages import DEMOS, demo, page, programs, shipped
+from benchmarks.demo_pages import DEMOS, coupling, demo, page, programs, shipped
 from book import screenshots
 from course_lib.interactive.demo import PAGE
 from course_lib.models.diffusion import sample
@@ -144,6 +145,19 @@ def test_diffusion_draws_what_pytorch_draws(open_demo) -> None:
     assert (torch.tensor(pixels) - drawn.flatten()).abs().max() < 1e-2
 
 
+def test_rubber_sheet_measures_the_area_that_pytorch_predicts(open_demo) -> None:
+    visit = open_demo("rubber_sheet")
+    visit.wait()
+    visit.page.get_by_label("Lado do quadrado").fill("0.1")
+    visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('0,010 no ruído')")
+    shown = re.findall(r"[\d,]+ na folha|prevê [\d,]+", visit.page.inner_text(".cd-note"))
+    measured, predicted = (float(re.search(r"[\d,]+", text)[0].replace(",", ".")) for text in shown)
+    flow, z = coupling(), torch.full((1, 2), 0.64)
+    jacobian = torch.autograd.functional.jacobian(flow.inverse, z)[0, :, 0]
+    assert measured == pytest.approx(0.01 * jacobian.det().abs().item(), abs=2e-3)
+    assert predicted == pytest.approx(measured, abs=2e-3)
+
+
 # --- o uso ------------------------------------------------------------------------------------------------------------
 
 
@@ -166,10 +180,12 @@ BUTTONS = {
     "cycle": ["Outro exemplo", "Apagar"],
     "denoising": ["Outro ruído", "Só ruído", "Limpar aos poucos"],
     "diffusion": ["Desenhar de novo", "Completar a metade de baixo"],
+    "gallery": [],
     "interpolation": ["Outro exemplo"],
     "latent_plane": ["Ir ao centro", "Outro exemplo"],
     "ring_flow": ["Treinar", "Recomeçar"],
     "ring_gan": ["Treinar", "Recomeçar"],
+    "rubber_sheet": [],
     "styles": ["Outros estilos", "Outro ruído"],
     "who_drew": ["o VAE", "Outro dígito"],
 }

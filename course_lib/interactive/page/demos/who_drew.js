@@ -1,4 +1,4 @@
-// Capítulo 10: adivinhar que família desenhou cada dígito; o seu acerto ao lado do acaso.
+// Capítulo 10: adivinhar que família desenhou cada dígito; o seu acerto ao lado do acaso e do juiz.
 Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
   const { h, row, button, picture, number, random } = Curso.kit;
   const { images } = Curso.kit;
@@ -11,7 +11,7 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
   const make = async (family) => {
     if (family.images) return family.images[Math.floor(draw.uniform() * family.images.length)];
     const z = draw.normals(family.latent);
-    const given = family.noise ? Object.fromEntries(family.noise.map((n, k) => [`n${k}`, draw.normals(n)])) : {};
+    const given = Object.fromEntries(family.noise.map((n, k) => [`n${k}`, draw.normals(n)]));
     return (await programs[family.program]({ z, ...given })).out;
   };
   const next = guarded(async () => {
@@ -42,7 +42,7 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
     const byAuthor = families
       .filter(({ name }) => hits[name][1])
       .map(({ name }) => `${name}, ${hits[name][0]} de ${hits[name][1]}`);
-    score.textContent = `Você acertou ${right} de ${asked} (${number((100 * right) / asked, 0)} %); ao acaso seriam ${number(100 / families.length, 0)} %. Acertos por autor: ${byAuthor.join("; ")}.`;
+    score.textContent = `Você acertou ${right} de ${asked} (${number((100 * right) / asked, 0)} %); ao acaso seriam ${number(100 / families.length, 0)} %, e o juiz acerta ${number(100 * options.judge, 0)} %. Acertos por autor: ${byAuthor.join("; ")}.`;
     say(`${facts.textContent} ${score.textContent}`);
     again.focus();
   };
