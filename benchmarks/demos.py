@@ -12,6 +12,7 @@ import copy
 import random
 import statistics
 import tempfile
+import time
 import zlib
 from argparse import Namespace
 from pathlib import Path
@@ -31,6 +32,8 @@ from course_lib.weights import load_judge
 
 # Toques e teclas ao acaso antes de medir a memória.
 TAPS = 300
+# Toques de cada aba por rodada, no uso longo.
+ROUND = 40
 # Repetições de uma rede; vale a mediana.
 CALLS = 40
 
@@ -140,9 +143,9 @@ def draw_input(name: str, shape: tuple[int, ...]) -> Tensor:
     return torch.rand(shape) if name in ("t", "x") else torch.randn(shape)
 
 
-def tap(tab: Any, times: int) -> None:
+def tap(tab: Any, times: int, seed: int = 0) -> None:
     """Cliques e teclas ao acaso."""
-    chance = random.Random(0)
+    chance = random.Random(seed)
     box = tab.query_selector(".cd-stage").bounding_box()
     for _ in range(times):
         if chance.random() < 0.6:
@@ -150,6 +153,39 @@ def tap(tab: Any, times: int) -> None:
         else:
             tab.keyboard.press(chance.choice(["Tab", "ArrowLeft", "ArrowRight", "ArrowUp", " "]))
     tab.wait_for_timeout(500)
+
+
+def soak(browser: Any, names: list[str], folder: Path, minutes: float) -> list[tuple[str, ...]]:
+    """Minutos de uso de todas, cada uma na sua aba, em rodadas de toques: como cada uma fica, e o que ocupa a mais."""
+    tabs: dict[str, Any] = {}
+    problems: dict[str, list[str]] = {name: [] for name in names}
+    for name in names:
+        file = folder / f"{name}.html"
+        file.write_text(page(name), encoding="utf-8")
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        tabs[name] = context, context.new_page()
+        tabs[name][1].on("pageerror", lambda error, name=name: problems[name].append(str(error)))
+        tabs[name][1].goto(file.as_uri())
+        tabs[name][1].wait_for_function("document.querySelector('.curso-demo').dataset.state !== 'espera'")
+        tap(tabs[name][1], TAPS)
+    before = {name: heap(*tabs[name]) for name in names}
+    taps, end = 0, time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        taps += 1
+        for name in names:
+            tabs[name][1].bring_to_front()
+            tap(tabs[name][1], ROUND, seed=taps)
+    state = "document.querySelector('.curso-demo').dataset.state"
+    return [
+        (
+            name,
+            tabs[name][1].evaluate(state),
+            number(taps * ROUND, ","),
+            str(len(problems[name])),
+            number(100 * (heap(*tabs[name]) / before[name] - 1), "+.1f"),
+        )
+        for name in names
+    ]
 
 
 def heap(context: Any, tab: Any) -> float:
@@ -191,8 +227,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = console.Parser(prog="python -m benchmarks.demos", description=__doc__)
     parser.add_argument("--so", nargs="+", choices=list(DEMOS), default=list(DEMOS), help="só estas demonstrações")
     parser.add_argument("--n", type=int, default=2_000, help="amostras para o juiz; 0 não o chama")
+    parser.add_argument("--minutos", type=float, help="em vez das medidas, tantos minutos de uso de todas elas")
     options: Namespace = parser.parse_args(arguments)
     print(machine())
+    if options.minutos:
+        with screenshots.open_browser() as browser, tempfile.TemporaryDirectory() as folder:
+            used = soak(browser, options.so, Path(folder), options.minutos)
+        print(table(used, ["demonstração", "estado", "toques", "erros", "memória, a mais (%)"]))
+        return 0
     with screenshots.open_browser() as browser, tempfile.TemporaryDirectory() as folder:
         found = {name: measure_demo(browser, name, Path(folder)) for name in options.so}
     header = list(dict.fromkeys(column for row in found.values() for column in row))
