@@ -1,7 +1,7 @@
 """``python -m benchmarks.demos``: as demonstrações num navegador, em números.
 
 De cada uma: o que pesa, quanto demora a primeira figura, quanto custa cada rede, o erro diante do PyTorch com os mesmos
-pesos, e a memória depois de muitos toques ao acaso. E, de cada família que desenha, o que o int8 custa diante do juiz.
+pesos, e a memória depois de muitos toques ao acaso. E, de quem desenha, o que o juiz diz de arredondar os pesos.
 Precisa do playwright e de um Chromium.
 """
 
@@ -27,6 +27,7 @@ from book import screenshots
 from course_lib import console, runtime
 from course_lib.interactive import export
 from course_lib.interactive.demo import PAGE
+from course_lib.metrics import Judge
 from course_lib.text import number, table
 from course_lib.weights import load_judge
 
@@ -34,6 +35,8 @@ from course_lib.weights import load_judge
 TAPS = 300
 # Toques de cada aba por rodada, no uso longo.
 ROUND = 40
+# Quem desenha na página, e com que pesos: o que as demonstrações exportam.
+ROUNDED = (("vae", "model", "int6"), ("dcgan", "gen", "int6"), ("diffusion", "model", "int7"))
 # Repetições de uma rede; vale a mediana.
 CALLS = 40
 
@@ -47,9 +50,9 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
 }).observe({ type: 'longtask', buffered: true });
 """
-CALL = """([block, given, calls]) => {
+CALL = """async ([block, given, calls]) => {
   const { Program, toBytes } = cursoRuntime(window);
-  const program = new Program(block, toBytes(window.cursoKernel));
+  const program = await Program.load(block, toBytes(window.cursoKernel));
   const times = [];
   let out;
   for (let k = 0; k < calls + 5; k++) {
@@ -93,7 +96,7 @@ def measure_demo(browser: Any, name: str, folder: Path) -> dict[str, float]:
     longest = tab.evaluate("window.longest")
     context.close()
     blocks = made.data()["blocks"].values()
-    weights = sum(len(base64.b64decode(block["data"])) for block in blocks)
+    weights = sum(len(zlib.decompress(base64.b64decode(block["data"]))) for block in blocks)
     return {
         "pesos (kB)": weights / 1000,
         "na rede (kB)": len(zlib.compress(file.read_bytes(), 9)) / 1000,
@@ -196,29 +199,35 @@ def heap(context: Any, tab: Any) -> float:
     return used
 
 
-def int8_cost(n: int) -> list[tuple[str, float, float]]:
+def rounding_cost(n: int) -> list[tuple[str, str, float, float]]:
     """A distância de Fréchet de quem desenha, com os pesos de sempre e com os da página: as mesmas sementes."""
     judge, rows = load_judge(), []
-    for name, part in (("vae", "model"), ("dcgan", "gen"), ("diffusion", "model")):
+    for name, part, weights in ROUNDED:
         network = copy.deepcopy(shipped(name, part))
-        with runtime.isolated_seed(0):
-            before = judge.compare(name, network.sample(n), seed=0).frechet
-        round_weights(getattr(network, "network", network), network)
-        with runtime.isolated_seed(0):
-            after = judge.compare(name, network.sample(n), seed=0).frechet
-        rows.append((name, before, after))
+        before = distance(judge, network, n)
+        round_weights(network, weights)
+        rows.append((name, weights, before, distance(judge, network, n)))
     return rows
 
 
-def round_weights(inner: nn.Module, network: nn.Module) -> None:
+def distance(judge: Judge, network: Any, n: int) -> float:
+    """A distância média de ``n`` amostras, em três sorteios."""
+    found = []
+    for seed in range(3):
+        with runtime.isolated_seed(seed):
+            found.append(judge.compare("página", network.sample(n), seed=0).frechet)
+    return statistics.mean(found)
+
+
+def round_weights(network: nn.Module, weights: str) -> None:
     """Troca os pesos pelos que a página recebe: as constantes anotadas são os próprios pesos, ou vistas deles."""
-    inputs: dict[str, Tensor] = {"z": torch.randn(1, getattr(network, "latent_dim", 1))}
-    function: Any = getattr(network, "decode", network)
+    inner: Any = getattr(network, "network", network)
+    function: Any = getattr(network, "decode", inner)
+    inputs = {"z": torch.randn(1, getattr(network, "latent_dim", 1))}
     if inner is not network:
-        function = inner
         inputs = {"x": torch.randn(1, 1, 28, 28), "t": torch.tensor([0.5]), "y": torch.tensor([3])}
     with torch.no_grad():
-        for constant in export(function, inputs, modules=[inner], weights="int8").constants:
+        for constant in export(function, inputs, modules=[inner], weights=weights).constants:
             constant.tensor.copy_(constant.stored())
 
 
@@ -242,10 +251,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows, ["demonstração", *header]))
     if options.n:
         compared = [
-            (name, number(before, ".3f"), number(after, ".3f"), number(after / before - 1, "+.1%"))
-            for name, before, after in int8_cost(options.n)
+            (name, weights, number(before, ".3f"), number(after, ".3f"), number(after / before - 1, "+.1%"))
+            for name, weights, before, after in rounding_cost(options.n)
         ]
-        print(table(compared, ["desenha", "Fréchet, float32", "Fréchet, int8", "diferença"]))
+        print(table(compared, ["desenha", "pesos", "Fréchet, float32", "Fréchet, na página", "diferença"]))
     return 0
 
 

@@ -16,9 +16,11 @@ from torch import Tensor
 from course_lib.interactive.recording import Recording
 
 # O bloco muda de forma: quem o executa confere.
-VERSION = 1
+VERSION = 2
 
-KINDS = ("float32", "float16", "int8")
+# Quantos níveis há de cada lado do zero: menos níveis, menos informação por peso, e o bloco comprimido pesa menos.
+LEVELS = {"int8": 127, "int7": 63, "int6": 31}
+KINDS = ("float32", "float16", *LEVELS)
 # Uma referência: um valor (o seu número), uma constante (o seu número, de -1 para baixo), ou nada.
 Reference = int | None
 
@@ -29,7 +31,7 @@ class Constant:
 
     Attributes:
         tensor: os números, no tensor que a rede usa.
-        axis: o eixo dos canais de saída, se é o peso de uma camada; em int8 cada canal tem a sua escala.
+        axis: o eixo dos canais de saída, se é o peso de uma camada; nos inteiros cada canal tem a sua escala.
         kind: como é guardado.
     """
 
@@ -39,19 +41,19 @@ class Constant:
 
     @property
     def scale(self) -> Tensor:
-        """Quanto vale uma unidade de int8 em cada canal."""
+        """Quanto vale um nível em cada canal."""
         others = [axis for axis in range(self.tensor.ndim) if axis != self.axis]
-        return self.tensor.detach().abs().amax(others, keepdim=True).clamp(min=1e-12) / 127
+        return self.tensor.detach().abs().amax(others, keepdim=True).clamp(min=1e-12) / LEVELS[self.kind]
 
     def stored(self) -> Tensor:
         """Os números como ficam depois de guardados."""
-        if self.kind == "int8":
+        if self.kind in LEVELS:
             return self._levels() * self.scale
         return self.tensor.half().to(self.tensor.dtype) if self.kind == "float16" else self.tensor
 
     def to_bytes(self) -> bytes:
-        """Os números, e em int8 depois deles a escala de cada canal em float32."""
-        if self.kind == "int8":
+        """Os números; se inteiros, um byte cada um, e depois deles a escala de cada canal em float32."""
+        if self.kind in LEVELS:
             levels = self._levels().to(torch.int8).cpu().numpy().tobytes()
             return _aligned(levels) + self.scale.flatten().cpu().numpy().astype("<f4").tobytes()
         return (
@@ -87,10 +89,11 @@ class Exported:
         return outputs
 
     def block(self) -> dict[str, Any]:
-        """O bloco: ``data`` são as constantes em sequência, em base64, e ``crc32`` as confere."""
+        """O bloco: ``data`` são as constantes em sequência, comprimidas (zlib), em base64; ``crc32`` as confere."""
         data, listed = b"", []
         for constant in self.constants:
-            listed.append([constant.kind, list(constant.tensor.shape), len(data), constant.axis])
+            kind = "int8" if constant.kind in LEVELS else constant.kind
+            listed.append([kind, list(constant.tensor.shape), len(data), constant.axis])
             data += _aligned(constant.to_bytes())
         inputs = [
             [name, value.index, list(value.shape)]
@@ -103,7 +106,7 @@ class Exported:
             "constants": listed,
             "steps": self.steps,
             "crc32": zlib.crc32(data),
-            "data": base64.b64encode(data).decode(),
+            "data": base64.b64encode(zlib.compress(data, 9)).decode(),
         }
 
 

@@ -29,7 +29,8 @@ def export(
             formas ficam fixas.
         outputs: os nomes das saídas.
         modules: as redes de que a função é feita, para que uma recusa diga a camada.
-        weights: como guardar os pesos grandes: ``"float32"``, ``"float16"`` ou ``"int8"`` (com uma escala por canal).
+        weights: como guardar os pesos grandes: ``"float32"``, ``"float16"``, ou inteiros com uma escala por canal, de
+            oito, sete ou seis bits: ``"int8"``, ``"int7"``, ``"int6"``.
 
     Raises:
         ValueError: a rede usa uma operação que a página não tem (diz qual, e em que camada), sorteia, ou faz uma conta

@@ -52,8 +52,8 @@ def code_bars(model: Autoencoder, dataset: ImageDataset) -> Demo:
         alt="Oito dígitos e, embaixo de cada um, a reconstrução do autoencoder, um pouco mais lisa.",
         still=still_picture(),
         programs={
-            "enc": export(model.encode, {"x": images[:1]}, outputs=("z",), modules=[model], weights="int8"),
-            "dec": export(model.decode, {"z": codes[:1]}, modules=[model], weights="int8"),
+            "enc": export(model.encode, {"x": images[:1]}, outputs=("z",), modules=[model], weights="int6"),
+            "dec": export(model.decode, {"z": codes[:1]}, modules=[model], weights="int6"),
         },
         options={
             "examples": as_text(images[:N_EXAMPLES]),
@@ -183,7 +183,7 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
         lead="Escolha o dígito e arraste o salto: quando ele se decide? Com orientação forte, o que se ganha?",
         alt="Dez dígitos, de 0 a 9, desenhados pela difusão em dez saltos.",
         still=still_picture(),
-        programs={"net": export(model.network, inputs, weights="int8")},
+        programs={"net": export(model.network, inputs, weights="int7")},
         options={
             "examples": as_text(images),
             "alphaBar": [round(value, 9) for value in model.alpha_bar.tolist()],
@@ -207,8 +207,8 @@ def interpolation(models: Mapping[str, tuple[Coder, Coder]], dataset: ImageDatas
         for k, (label, (encode, decode)) in enumerate(models.items()):
             z = encode(images[:2].to(runtime.device()))
             rows[label] = decode(interpolate(z[0], z[1], 7))
-            programs[f"enc{k}"] = export(encode, {"x": images[:1].to(z.device)}, outputs=("z",), weights="int8")
-            programs[f"dec{k}"] = export(decode, {"z": z[:1]}, weights="int8")
+            programs[f"enc{k}"] = export(encode, {"x": images[:1].to(z.device)}, outputs=("z",), weights="int6")
+            programs[f"dec{k}"] = export(decode, {"z": z[:1]}, weights="int6")
         viz.strips(rows, title="De um dígito a outro pelo espaço latente")
     return Demo(
         "interpolation",
@@ -281,7 +281,7 @@ def who_drew(
             inputs = {"z": z[name], **{f"n{k}": one for k, one in enumerate(maps)}}
             family |= {"program": f"p{len(programs)}", "latent": z[name].shape[1], "noise": [m.numel() for m in maps]}
             programs[family["program"]] = export(
-                _drawing(networks[name]), inputs, modules=[networks[name]], weights="int8"
+                _drawing(networks[name]), inputs, modules=[networks[name]], weights="int6"
             )
         else:
             family |= {"images": as_text(images[name][:N_READY])}

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_lib.interactive.block import Constant, Exported, Reference
+from course_lib.interactive.block import LEVELS, Constant, Exported, Reference
 from course_lib.interactive.recording import Operation, Value
 
 # Abaixo disto uma constante vai em float32: pesa pouco, e nela (um viés, uma frequência) o arredondamento custa mais.
 SMALL = 1024
-# Até aqui o int8 economizaria poucos kB, e as camadas das pontas, que são destas, custam quase todo o erro dele: na
+# Até aqui os inteiros economizariam poucos kB, e as camadas das pontas, que são destas, custam quase todo o erro: na
 # U-Net, a distância de Fréchet sobe 3,5 % com elas em int8 e 0,9 % com elas em float16 (N = 1.000, três sorteios).
 MEDIUM = 5_000
 
@@ -76,7 +76,7 @@ class Graph:
             return self._same.get(leaf.index, leaf.index)
         if id(leaf) not in self._constants:
             kind = self.weights if leaf.numel() > SMALL else "float32"
-            kind = "float16" if kind == "int8" and (axis is None or leaf.numel() < MEDIUM) else kind
+            kind = "float16" if kind in LEVELS and (axis is None or leaf.numel() < MEDIUM) else kind
             # Um número que o float16 não alcança não pode virar infinito.
             kind = "float32" if kind == "float16" and leaf.abs().max() > np.finfo(np.float16).max else kind
             self._constants[id(leaf)] = len(self.exported.constants)

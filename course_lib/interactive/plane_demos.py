@@ -53,9 +53,9 @@ def latent_plane(model: VAE, dataset: ImageDataset) -> Demo:
         still=still_picture(),
         programs={
             "enc": export(
-                model.encode, {"x": points.images[:1]}, outputs=("mu", "logvar"), modules=[model], weights="int8"
+                model.encode, {"x": points.images[:1]}, outputs=("mu", "logvar"), modules=[model], weights="int6"
             ),
-            "dec": export(model.decode, {"z": mu[:1]}, modules=[model], weights="int8"),
+            "dec": export(model.decode, {"z": mu[:1]}, modules=[model], weights="int6"),
         },
         options={
             "examples": as_text(points.images[:N_EXAMPLES]),

@@ -81,9 +81,9 @@ def open_demo(browser: playwright.Browser, tmp_path: Path) -> Iterator:
 
 # --- os números -------------------------------------------------------------------------------------------------------
 
-RUN = """([block, given, kernel]) => {
+RUN = """async ([block, given, kernel]) => {
   const { Program, toBytes } = cursoRuntime(window);
-  const program = new Program(block, kernel ? toBytes(window.cursoKernel) : null);
+  const program = await Program.load(block, kernel ? toBytes(window.cursoKernel) : null);
   program.run(given);  // a segunda vez, sobre a memória usada, dá o mesmo
   return Object.values(program.run(given)).map((out) => [...out]);
 }"""
@@ -309,17 +309,18 @@ def spoiled(change: str) -> str:
     end = text.index("</script>", start)
     data = json.loads(text[start:end].replace("<\\/", "</"))
     block = data["blocks"]["dec"]
-    weights = bytearray(base64.b64decode(block["data"]))
+    weights = bytearray(zlib.decompress(base64.b64decode(block["data"])))
     if change == "corrompidos":
         weights[1000] ^= 255
-    elif change == "incompletos":
-        del weights[len(weights) // 2 :]
     elif change == "não é finito":
         weights[-4:] = b"\x00\x00\xc0\x7f"
         block["crc32"] = zlib.crc32(bytes(weights))
     elif change == "versão":
         block["version"] = 0
-    block["data"] = base64.b64encode(bytes(weights)).decode()
+    compressed = zlib.compress(bytes(weights))
+    if change == "incompletos":
+        compressed = compressed[: len(compressed) // 2]
+    block["data"] = base64.b64encode(compressed).decode()
     return text[:start] + json.dumps(data) + text[end:]
 
 
@@ -338,6 +339,13 @@ def test_bad_weights_say_so_and_leave_the_picture(open_demo, change: str, messag
     assert message in visit.page.inner_text(".cd-say")
     assert visit.page.query_selector(".cd-still").is_visible()
     assert visit.problems == []
+
+
+def test_an_old_browser_is_told_so(open_demo) -> None:
+    visit = open_demo("code_bars", script="delete window.Worker; delete window.DecompressionStream")
+    visit.wait("falhou")
+    assert "este navegador é antigo demais" in visit.page.inner_text(".cd-say")
+    assert visit.page.query_selector(".cd-still").is_visible()
 
 
 def test_two_demos_in_one_page(open_demo) -> None:

@@ -86,7 +86,7 @@
   function serve(scope) {
     const objects = [];
     let wasm = null;
-    scope.onmessage = ({ data }) => {
+    scope.onmessage = async ({ data }) => {
       if (!data.id) {
         wasm = data.wasm && cursoBytes(data.wasm);
         scope.postMessage({ id: 0 });
@@ -94,7 +94,7 @@
       }
       try {
         let value;
-        if (data.make) value = objects.push(scope.cursoKinds[data.make](...data.args, wasm)) - 1;
+        if (data.make) value = objects.push(await scope.cursoKinds[data.make](...data.args, wasm)) - 1;
         else value = objects[data.handle][data.method](...data.args);
         scope.postMessage({ id: data.id, value });
       } catch (error) {

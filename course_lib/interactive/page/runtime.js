@@ -6,7 +6,7 @@
 function cursoRuntime(scope) {
   "use strict";
 
-  const VERSION = 1;
+  const VERSION = 2;
 
   const toBytes = (base64) => {
     const text = atob(base64);
@@ -25,6 +25,12 @@ function cursoRuntime(scope) {
     let crc = -1;
     for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ table[(crc ^ bytes[i]) & 255];
     return ~crc >>> 0;
+  };
+
+  const inflate = async (bytes) => {
+    if (typeof DecompressionStream === "undefined") throw new Error("este navegador é antigo demais: atualize-o");
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
   };
 
   const half = (bits) => {
@@ -500,10 +506,18 @@ function cursoRuntime(scope) {
   };
 
   class Program {
-    constructor(block, wasm) {
+    // O programa de um bloco, quando os pesos dele estiverem descomprimidos.
+    static async load(block, wasm) {
       if (block.version !== VERSION) throw new Error(`este bloco é da versão ${block.version}, e a página, da ${VERSION}`);
-      const bytes = toBytes(block.data);
+      const compressed = toBytes(block.data);
+      const bytes = await inflate(compressed).catch((error) => {
+        throw error instanceof TypeError ? new Error("os pesos chegaram corrompidos") : error;
+      });
       if (crc32(bytes) !== block.crc32) throw new Error("os pesos chegaram corrompidos");
+      return new Program(block, bytes, wasm);
+    }
+
+    constructor(block, bytes, wasm) {
       this.constants = block.constants.map((constant) => decode(constant, bytes));
       this.memory = new Memory();
       this.places = new Map();
@@ -562,6 +576,6 @@ function cursoRuntime(scope) {
     }
   }
 
-  scope.cursoKinds = { ...scope.cursoKinds, program: (block, wasm) => new Program(block, wasm) };
+  scope.cursoKinds = { ...scope.cursoKinds, program: (block, wasm) => Program.load(block, wasm) };
   return { Program, toBytes };
 }
