@@ -637,6 +637,26 @@ def test_only_the_chapters_that_use_what_changed_run_again(tmp_path: Path) -> No
 
 
 @pytest.mark.livro
+def test_another_address_refreshes_the_pages_and_executes_nothing(tmp_path: Path) -> None:
+    path = small_book(tmp_path, ["um"]) / "um.ipynb"
+    for owner in ("a/b", "Ana/curso"):
+        write_notebook(path, "import course_lib\nprint('certo')")
+        notebook = nbformat.read(path, as_version=4)
+        # A célula que instala não se executa: esta falharia.
+        install = nbformat.v4.new_code_cell(f"raise RuntimeError('{owner}')", metadata={"tags": ["instalar"]})
+        notebook.cells.insert(1, install)
+        nbformat.write(notebook, path)
+        address = f'REPOSITORY = "https://github.com/{owner}"\nREVISION = "v2"\n'
+        (tmp_path / "course_lib" / "__init__.py").write_text(address, encoding="utf-8")
+        built = run_build(tmp_path)
+        assert built.returncode == 0, built.stdout
+        assert ("executando" in built.stdout) is (owner == "a/b")
+        page = (tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8")
+        assert f"github/{owner}/blob/v2/chapters/um.ipynb" in page
+        assert "RuntimeError" not in page
+
+
+@pytest.mark.livro
 def test_an_edit_during_the_build_is_not_lost(tmp_path: Path) -> None:
     chapters = small_book(tmp_path, ["um"])
     family(tmp_path / "course_lib", "gato", "gato")
