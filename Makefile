@@ -46,15 +46,16 @@ livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 	@$(BIN)/python book/build.py
 
 # A cobertura mínima está em pyproject.toml; sem a caixa isolada os testes do corretor são pulados, e ela não se cobra.
-FLOOR := $(if $(shell command -v bwrap),,--cov-fail-under=0)
+FLOOR = $(if $(shell command -v bwrap),,--cov-fail-under=0)
 
 testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
+	@sh tools/system_packages.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
+	@# Por último, porque termina dizendo o que não se testou. Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
 
 numeros: $(READY) ## confere de onde vem cada número do texto
 	@$(BIN)/python book/ledger.py

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from built_book import BuiltBook, copy_sources, run_build
+from untested import pytest_terminal_summary, pytest_unconfigure  # noqa: F401
 
 from course_lib import runtime
 from course_lib.files import MNIST_FILES
