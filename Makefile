@@ -32,7 +32,7 @@ export CURSO_CACHE
 endif
 
 .DEFAULT_GOAL := ajuda
-.PHONY: ajuda livro testes numeros ver fotos exercicios abertura pacote bench requisitos limpar
+.PHONY: ajuda livro testes colab numeros ver fotos exercicios abertura pacote bench requisitos limpar
 
 ajuda: ## mostra esta lista
 	@echo "Uso: make ALVO"
@@ -56,6 +56,9 @@ testes: $(READY) ## prepara o ambiente e confere tudo o que a integração cont�
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
 	@# Por último, porque termina dizendo o que não se testou. Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
+
+colab: $(READY) ## roda os cadernos como o Colab, com as versões dele (só uns: CADERNOS="chapters/01_autoencoder")
+	@$(BIN)/python tools/run_in_colab.py --python "$(or $(COLAB_PYTHON),3.13)" $(if $(filter cpu,$(TORCH)),--torch-indice "$(TORCH_INDICE)") $(CADERNOS)
 
 numeros: $(READY) ## confere de onde vem cada número do texto
 	@$(BIN)/python book/ledger.py

@@ -15,6 +15,7 @@ from course_lib import viz
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 ADDRESS = read_address(ROOT)
+CONVOLUTIONAL = ("04", "05", "06", "07", "08", "10")
 DRAWS = tuple(f"viz.{name}(" for name in viz.__all__)
 
 
@@ -93,6 +94,9 @@ def test_cell_ids_are_unique_and_metadata_is_minimal(path):
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    # Os de redes convolucionais pedem ao Colab uma GPU.
+    asked = notebook["metadata"].get("accelerator"), notebook["metadata"].get("colab")
+    assert asked == (("GPU", {"gpuType": "T4"}) if path.stem[:2] in CONVOLUTIONAL else (None, None))
     for cell in notebook["cells"]:
         assert set(cell["metadata"]) <= {"tags", "mystnb"}, cell["id"]
 
