@@ -32,7 +32,7 @@ export CURSO_CACHE
 endif
 
 .DEFAULT_GOAL := ajuda
-.PHONY: ajuda livro testes colab numeros ver fotos exercicios abertura pacote bench requisitos limpar
+.PHONY: ajuda livro testes colab numeros ver fotos exercicios abertura pacote slides bench requisitos limpar
 
 ajuda: ## mostra esta lista
 	@echo "Uso: make ALVO"
@@ -81,6 +81,9 @@ abertura: $(READY) ## desenha as figuras da abertura e do README com os pesos do
 
 pacote: $(READY) ## faz do livro já construído o site num arquivo, o PDF, o EPUB e os cadernos, em _build/pacote
 	@$(BIN)/python -m book.package
+
+slides: $(READY) ## faz do livro já construído os slides de cada capítulo, em _build/slides
+	@$(BIN)/python -m book.package.slides
 
 bench: $(READY) ## mede o curso ao lado do laço do documento
 	$(BIN)/python -m benchmarks
