@@ -32,7 +32,7 @@ export CURSO_CACHE
 endif
 
 .DEFAULT_GOAL := ajuda
-.PHONY: ajuda livro testes numeros ver fotos exercicios abertura pacote bench requisitos limpar
+.PHONY: ajuda livro testes colab numeros ver fotos exercicios abertura pacote slides bench requisitos limpar
 
 ajuda: ## mostra esta lista
 	@echo "Uso: make ALVO"
@@ -46,15 +46,19 @@ livro: $(READY) ## prepara o ambiente, executa os capítulos e constrói o livro
 	@$(BIN)/python book/build.py
 
 # A cobertura mínima está em pyproject.toml; sem a caixa isolada os testes do corretor são pulados, e ela não se cobra.
-FLOOR := $(if $(shell command -v bwrap),,--cov-fail-under=0)
+FLOOR = $(if $(shell command -v bwrap),,--cov-fail-under=0)
 
 testes: $(READY) ## prepara o ambiente e confere tudo o que a integração contínua confere
+	@sh tools/system_packages.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@# Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
 	CURSO_PERFIL=rapido OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-current-env solutions
+	@# Por último, porque termina dizendo o que não se testou. Dois processos de uma linha de execução cada um: com mais, eles disputariam os núcleos e o tempo dobraria.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --no-loadscope-reorder --cov --cov-report=term $(FLOOR)
+
+colab: $(READY) ## roda os cadernos como o Colab, com as versões dele (só uns: CADERNOS="chapters/01_autoencoder")
+	@$(BIN)/python tools/run_in_colab.py --python "$(or $(COLAB_PYTHON),3.13)" $(if $(filter cpu,$(TORCH)),--torch-indice "$(TORCH_INDICE)") $(CADERNOS)
 
 numeros: $(READY) ## confere de onde vem cada número do texto
 	@$(BIN)/python book/ledger.py
@@ -77,6 +81,9 @@ abertura: $(READY) ## desenha as figuras da abertura e do README com os pesos do
 
 pacote: $(READY) ## faz do livro já construído o site num arquivo, o PDF, o EPUB e os cadernos, em _build/pacote
 	@$(BIN)/python -m book.package
+
+slides: $(READY) ## faz do livro já construído os slides de cada capítulo, em _build/slides
+	@$(BIN)/python -m book.package.slides
 
 bench: $(READY) ## mede o curso ao lado do laço do documento
 	$(BIN)/python -m benchmarks

@@ -147,10 +147,11 @@ def discard_stale(build: Path, old: Signature | None, new: Signature) -> str:
     if changed:
         shutil.rmtree(build, ignore_errors=True)
         return f"{' e '.join(changed)}: todos os capítulos serão executados de novo"
+    if old.look != new.look:
+        discard_pages(build)
     if old.library != new.library:
         return "a biblioteca mudou: só os capítulos que usam o que mudou serão executados"
     if old.look != new.look:
-        discard_pages(build)
         return "a aparência do livro mudou: as páginas serão refeitas com as saídas guardadas"
     return "a biblioteca, o perfil e os dados são os mesmos: só os capítulos que mudaram serão executados"
 

@@ -34,6 +34,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from book import uses
+from book.address import without_installation
 from book.times import STUDY, read_seconds, write_minutes
 from course_lib.console import tolerate_any_terminal
 from course_lib.text import number
@@ -158,7 +159,7 @@ class Chapters:
         for name in documents(self.root):
             path = self.root / f"{name}.ipynb"
             if path.is_file() and not any(path.match(pattern) for pattern in self.excluded):
-                notebook = nbformat.read(path, as_version=4)
+                notebook = without_installation(nbformat.read(path, as_version=4))
                 reasons = discard_changed(self.cache, notebook, self.now)
                 if reasons is not None:
                     found[path] = notebook, reasons

@@ -61,6 +61,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from book.address import installs, without_installation  # noqa: E402
 from course_lib import console  # noqa: E402
 from course_lib.text import number  # noqa: E402
 
@@ -222,7 +223,7 @@ def read_document(path: Path, root: Path) -> Document:
         return Document(name, plain(path.read_text(encoding="utf-8")))
     notebook = json.loads(path.read_text(encoding="utf-8"))
     parts = [plain("".join(cell["source"])) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
-    code = {cell["id"]: cell for cell in notebook["cells"] if cell["cell_type"] == "code"}
+    code = {cell["id"]: cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not installs(cell)}
     document = Document(name, "\n".join(parts), {key: "".join(cell["source"]) for key, cell in code.items()})
     stored = {key: printed(cell["outputs"]) for key, cell in code.items()}
     document.outputs = {key: text for key, text in stored.items() if text}
@@ -534,7 +535,7 @@ def built_outputs(root: Path, path: Path) -> dict[str, str]:
 
     cache = get_cache(root / "_build" / ".jupyter_cache")
     try:
-        notebook = cache.merge_match_into_notebook(nbformat.read(path, as_version=4))[1]
+        notebook = cache.merge_match_into_notebook(without_installation(nbformat.read(path, as_version=4)))[1]
     except KeyError:
         raise LedgerError(f"{path.name} mudou depois de construído o livro de {root / '_build'}: make livro") from None
     return printed_by(notebook)

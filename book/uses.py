@@ -21,7 +21,11 @@ from pathlib import Path
 LIBRARY = "course_lib"
 # O programa das demonstrações: a saída o leva para o Colab, mas no livro a página usa sempre o de agora
 # (``book/course_book/demos.py``), e mudá-lo não pede que se execute nada.
-NOT_SHOWN = "course_lib/interactive/page"
+NOT_SHOWN = (
+    "course_lib/interactive/page",
+    # A versão e o endereço do curso: as páginas os leem ao construir, e nenhuma saída os traz.
+    "course_lib/__init__.py",
+)
 # Quem pede ao sistema a lista de uma pasta só para achar um módulo: acrescentar outro não muda o que se importou.
 IMPORTERS = ("<frozen importlib", "<frozen zipimport")
 
@@ -114,4 +118,5 @@ def stamp(used: Iterable[str], now: Mapping[str, str]) -> dict[str, str]:
 
 def changed(used: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """O que mudou do que um capítulo usou."""
-    return sorted(name for name, before in used.items() if now.get(name, "") != before)
+    shown = {name: before for name, before in used.items() if not name.startswith(NOT_SHOWN)}
+    return sorted(name for name, before in shown.items() if now.get(name, "") != before)

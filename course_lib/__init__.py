@@ -9,5 +9,7 @@ contrário.
 # A versão mora só aqui: o pacote a lê daqui, e os testes conferem a de CHANGELOG.md e a de CITATION.cff.
 __version__ = "0.2.0"
 
-# O endereço do repositório mora só aqui; o livro o lê daqui, e os testes conferem o dos cadernos.
+# O endereço do repositório, e a marca do git que o Colab abre, moram só aqui: tools/publicar_como.py os muda e leva aos
+# cadernos, às páginas e ao pacote.
 REPOSITORY = "https://github.com/curso-redes-generativas/curso"
+REVISION = "main"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from built_book import BuiltBook, copy_sources, run_build
+from untested import pytest_terminal_summary, pytest_unconfigure  # noqa: F401
 
 from course_lib import runtime
 from course_lib.files import MNIST_FILES
@@ -15,6 +17,12 @@ from course_lib.files import MNIST_FILES
 # Os que usam o livro construído: no mesmo processo, ele se constrói uma vez só.
 BOOK_TESTS = tuple(f"tests/test_{name}" for name in ("book", "browser", "package", "reference", "site"))
 MNIST_NAMES = [name for files in MNIST_FILES.values() for name, _, _ in files]
+
+
+def pytest_configure() -> None:
+    """Um processo começado por ``nohup … &`` ignora o Ctrl-C, e assim os seus filhos, a quem os testes o mandam."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,8 +21,8 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 
 import course_lib
 from book import build, ledger, times
+from book.address import read_address, without_installation
 from book.course_book import bibliography, boxes, durations, processes, search
-from book.course_book.interface import read_repository
 from course_lib.files import MNIST_FILES
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -315,7 +315,7 @@ def test_boxes_have_enough_contrast() -> None:
 
 
 def test_repository_address_stands_in_one_place() -> None:
-    assert read_repository(ROOT) == course_lib.REPOSITORY
+    assert read_address(ROOT).repository == course_lib.REPOSITORY
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
     assert "github.com/" not in config
 
@@ -384,7 +384,8 @@ def test_book_builds_without_warnings(built_book: BuiltBook) -> None:
 def test_every_cell_was_executed(built_book: BuiltBook, name: str) -> None:
     # Onde o myst-nb guarda o que executou; o caderno de jupyter_execute não tem as saídas que vieram do cache.
     cache = get_cache(built_book.root / "_build" / ".jupyter_cache")
-    notebook = cache.merge_match_into_notebook(nbformat.read(built_book.root / f"{name}.ipynb", as_version=4))[1]
+    stored = without_installation(nbformat.read(built_book.root / f"{name}.ipynb", as_version=4))
+    notebook = cache.merge_match_into_notebook(stored)[1]
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     assert cells
     assert all(cell.execution_count for cell in cells)
@@ -417,10 +418,8 @@ def test_figures_have_alternative_text(built_book: BuiltBook, name: str) -> None
 @pytest.mark.livro
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_colab_button_opens_this_chapter(built_book: BuiltBook, name: str) -> None:
-    owner = course_lib.REPOSITORY.removeprefix("https://github.com/")
-    expected = f"https://colab.research.google.com/github/{owner}/blob/main/{name}.ipynb"
     links = {link.get("href") for link in read_page(built_book, name).select(".dropdown-launch-buttons a")}
-    assert links == {expected}
+    assert links == {read_address(ROOT).colab(f"{name}.ipynb")}
 
 
 @pytest.mark.livro
@@ -466,7 +465,7 @@ def small_book(root: Path, names: list[str]) -> Path:
     chapters, library = root / "chapters", root / "course_lib"
     chapters.mkdir()
     library.mkdir()
-    (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\n', encoding="utf-8")
+    (library / "__init__.py").write_text('REPOSITORY = "https://github.com/a/b"\nREVISION = "v1"\n', encoding="utf-8")
     (chapters / "referencias.bib").touch()
     first, *others = names
     toc = {"format": "jb-book", "root": f"chapters/{first}"}
@@ -635,6 +634,26 @@ def test_only_the_chapters_that_use_what_changed_run_again(tmp_path: Path) -> No
     (library / "meio").mkdir()
     (library / "meio" / "__init__.py").write_text("from course_lib import gato\n", encoding="utf-8")
     assert ran() == {"um", "todos"}
+
+
+@pytest.mark.livro
+def test_another_address_refreshes_the_pages_and_executes_nothing(tmp_path: Path) -> None:
+    path = small_book(tmp_path, ["um"]) / "um.ipynb"
+    for owner in ("a/b", "Ana/curso"):
+        write_notebook(path, "import course_lib\nprint('certo')")
+        notebook = nbformat.read(path, as_version=4)
+        # A célula que instala não se executa: esta falharia.
+        install = nbformat.v4.new_code_cell(f"raise RuntimeError('{owner}')", metadata={"tags": ["instalar"]})
+        notebook.cells.insert(1, install)
+        nbformat.write(notebook, path)
+        address = f'REPOSITORY = "https://github.com/{owner}"\nREVISION = "v2"\n'
+        (tmp_path / "course_lib" / "__init__.py").write_text(address, encoding="utf-8")
+        built = run_build(tmp_path)
+        assert built.returncode == 0, built.stdout
+        assert ("executando" in built.stdout) is (owner == "a/b")
+        page = (tmp_path / "_build/html/chapters/um.html").read_text(encoding="utf-8")
+        assert f"github/{owner}/blob/v2/chapters/um.ipynb" in page
+        assert "RuntimeError" not in page
 
 
 @pytest.mark.livro

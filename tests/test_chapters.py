@@ -4,17 +4,18 @@ import json
 import os
 import re
 import shutil
-from pathlib import Path
 
 import nbformat
 import pytest
+from built_book import ROOT
 from nbclient import NotebookClient
 
-from course_lib import REPOSITORY, viz
+from book.address import installs, read_address
+from course_lib import viz
 
-ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-SLUG = REPOSITORY.removeprefix("https://github.com/")
+ADDRESS = read_address(ROOT)
+CONVOLUTIONAL = ("04", "05", "06", "07", "08", "10")
 DRAWS = tuple(f"viz.{name}(" for name in viz.__all__)
 
 
@@ -38,9 +39,9 @@ def test_is_stored_clean(path):
 def test_opens_with_title_colab_address_and_install_cell(path):
     title, install = read(path).cells[:2]
     assert title.source.startswith("# ")
-    assert f"(https://colab.research.google.com/github/{SLUG}/blob/main/chapters/{path.name})" in title.source
-    assert 'if "google.colab" in sys.modules:' in install.source
-    assert f'%pip install -q --no-deps "git+{REPOSITORY}" torchmetrics lightning-utilities' in install.source
+    assert f"({ADDRESS.colab(f'chapters/{path.name}')})" in title.source
+    assert install.source == ADDRESS.installation()
+    assert installs(install)
     assert "remove-cell" in install.metadata.tags
 
 
@@ -83,7 +84,7 @@ def test_uses_only_markdown_that_colab_renders(path):
 @pytest.mark.parametrize("path", CHAPTERS, ids=by_name)
 def test_links_into_the_repository_point_to_files_that_exist(path):
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    for target in re.findall(rf"github(?:\.com)?/{re.escape(SLUG)}/blob/main/([^)#\s]+)", text):
+    for target in re.findall(rf"github(?:\.com)?/{re.escape(ADDRESS.slug)}/blob/[^/]+/([^)#\s]+)", text):
         assert (ROOT / target).exists(), target
 
 
@@ -93,6 +94,9 @@ def test_cell_ids_are_unique_and_metadata_is_minimal(path):
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(set(ids)) == len(ids)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    # Os de redes convolucionais pedem ao Colab uma GPU.
+    asked = notebook["metadata"].get("accelerator"), notebook["metadata"].get("colab")
+    assert asked == (("GPU", {"gpuType": "T4"}) if path.stem[:2] in CONVOLUTIONAL else (None, None))
     for cell in notebook["cells"]:
         assert set(cell["metadata"]) <= {"tags", "mystnb"}, cell["id"]
 

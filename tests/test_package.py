@@ -18,6 +18,7 @@ from built_book import ROOT, BuiltBook
 from test_book import DOCUMENTS
 
 from book import screenshots
+from book.address import Address
 from book.package import archives, epub, pages, pdf
 from book.package.__main__ import main
 
@@ -95,10 +96,10 @@ def test_a_site_that_grew_too_much_is_refused(
 
 
 def test_the_notebooks_are_all_there_and_clean(tmp_path: Path) -> None:
-    archives.write_notebooks(tmp_path / "cadernos.zip", ROOT, "Curso", "https://github.com/a/b")
+    archives.write_notebooks(tmp_path / "cadernos.zip", ROOT, "Curso", Address("a/b", "v1"))
     with zipfile.ZipFile(tmp_path / "cadernos.zip") as archive:
         names = set(archive.namelist()) - {"LEIA-ME.txt"}
-        assert "git+https://github.com/a/b" in archive.read("LEIA-ME.txt").decode()
+        assert "git+https://github.com/a/b@v1" in archive.read("LEIA-ME.txt").decode()
     assert names == {f"{name}.ipynb" for name in DOCUMENTS if (ROOT / f"{name}.ipynb").is_file()}
 
 
@@ -107,7 +108,7 @@ def test_a_notebook_with_outputs_is_refused(tmp_path: Path) -> None:
     cells = [{"cell_type": "code", "source": "1", "outputs": [{"output_type": "stream"}]}]
     (tmp_path / "chapters" / "um.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"chapters/um.ipynb tem saídas guardadas"):
-        archives.write_notebooks(tmp_path / "cadernos.zip", tmp_path, "Curso", "https://github.com/a/b")
+        archives.write_notebooks(tmp_path / "cadernos.zip", tmp_path, "Curso", Address("a/b", "v1"))
 
 
 # --- O EPUB --------------------------------------------------------------------------------------------------------

@@ -19,12 +19,14 @@ from PIL import Image
 from test_book import DOCUMENTS
 
 from book import screenshots
+from book.address import Address, read_address
 from book.course_book import page_links, site_metadata
 from course_lib import REPOSITORY
 from course_lib.weights import load_shipped
 
 FIGURES = ROOT / "book" / "static" / "abertura"
-SITE = site_metadata.site_address(REPOSITORY)
+ADDRESS = read_address(ROOT)
+SITE = ADDRESS.site
 CHAPTERS = [name for name in DOCUMENTS if re.match(r"chapters/\d\d_", name)]
 EXERCISES = sorted(f"exercises/{path.stem}" for path in (ROOT / "exercises").glob("*.ipynb"))
 
@@ -91,7 +93,7 @@ def test_the_opening_shows_every_family_and_three_doors(built_book: BuiltBook) -
     ("address", "page"),
     [
         (f"{REPOSITORY}/blob/main/chapters/03_vae.ipynb", "chapters/03_vae"),
-        (f"{REPOSITORY}/blob/main/chapters/glossario.md", "chapters/glossario"),
+        (f"{REPOSITORY}/blob/turma-2027.1/chapters/glossario.md", "chapters/glossario"),
         (f"{REPOSITORY}/blob/main/solutions/03_vae.ipynb", None),
         (f"{REPOSITORY}/blob/main/chapters/99_nada.ipynb", None),
         ("https://colab.research.google.com/github/a/b/blob/main/chapters/03_vae.ipynb", None),
@@ -154,9 +156,8 @@ def test_the_page_of_an_exercise_states_it_and_hides_the_answers(built_book: Bui
     # Não se executa: as funções estão por escrever.
     assert page.select("div.cell_output") == []
     assert f"executando {name}" not in built_book.output
-    expected = f"https://colab.research.google.com/github/{REPOSITORY.removeprefix('https://github.com/')}"
     launch = {link["href"] for link in page.select(".dropdown-launch-buttons a")}
-    assert launch == {f"{expected}/blob/main/{name}.ipynb"}
+    assert launch == {ADDRESS.colab(f"{name}.ipynb")}
 
 
 def test_a_leaked_answer_is_seen() -> None:
@@ -183,9 +184,7 @@ def test_the_solutions_have_no_page() -> None:
 
 
 def test_the_address_of_the_site_comes_from_the_repository() -> None:
-    assert site_metadata.site_address("https://github.com/Dona/curso") == "https://dona.github.io/curso/"
-    with pytest.raises(ValueError, match=r"esperava https://github.com/DONO/NOME"):
-        site_metadata.site_address("https://exemplo.org/curso")
+    assert Address("Dona/curso", "v1").site == "https://dona.github.io/curso/"
 
 
 def test_the_description_is_the_first_paragraph_that_says_something() -> None:

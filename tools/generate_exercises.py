@@ -23,8 +23,14 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib import REPOSITORY, console
-from course_lib.files import write_atomically
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from book.address import installs, read_address  # noqa: E402
+from course_lib import console  # noqa: E402
+from course_lib.files import write_atomically  # noqa: E402
+
+ADDRESS = read_address(ROOT)
 
 CODE_PROMPT = 'raise NotImplementedError("Escreva aqui a sua solução e apague esta linha.")'
 TEXT_PROMPT = "*Escreva aqui a sua resposta.*"
@@ -143,7 +149,8 @@ def student_notebook(path: Path) -> str:
             except NotebookError as error:
                 raise NotebookError(f"{path}: célula {number} ({cell.id}), {error}") from None
             hidden += source != cell.source
-            cell.source = source.replace(colab_link("solutions", path.name), colab_link("exercises", path.name))
+            own, generated = (ADDRESS.colab(f"{folder}/{path.name}") for folder in ("solutions", "exercises"))
+            cell.source = source.replace(own, generated)
         if cell.cell_type == "code":
             cell.outputs = []
             cell.execution_count = None
@@ -154,12 +161,6 @@ def student_notebook(path: Path) -> str:
         raise NotebookError(f"{path}: não há nenhum bloco BEGIN SOLUTION, então não há o que o estudante resolva")
     notebook.cells = cells
     return nbformat.writes(notebook) + "\n"
-
-
-def colab_link(folder: str, filename: str) -> str:
-    """Endereço que abre no Colab o caderno ``folder/filename`` do repositório."""
-    slug = REPOSITORY.removeprefix("https://github.com/")
-    return f"https://colab.research.google.com/github/{slug}/blob/main/{folder}/{filename}"
 
 
 def generate(root: Path) -> dict[Path, str]:
@@ -257,14 +258,12 @@ def _run(root: Path, *, check: bool, execute: bool) -> int:
 
 
 def _require_address(path: Path, notebook: NotebookNode) -> None:
-    """Confere que o caderno aponta para o endereço de ``course_lib.REPOSITORY``, que muda num lugar só."""
-    text = "\n".join(cell.source for cell in notebook.cells)
-    for address, use in (
-        (colab_link("solutions", path.name), "o link “Abrir no Colab”"),
-        (f"git+{REPOSITORY}", "a célula que instala a biblioteca no Colab"),
-    ):
-        if not re.search(re.escape(address) + r'(?=[\s)"\'#]|$)', text):
-            raise NotebookError(f"{path}: falta {use} com o endereço {address}")
+    """Confere que o caderno aponta para o endereço do curso, que muda num lugar só."""
+    link = ADDRESS.colab(f"solutions/{path.name}")
+    if not any(re.search(re.escape(link) + r"(?=[\s)#]|$)", cell.source) for cell in notebook.cells):
+        raise NotebookError(f"{path}: falta o link “Abrir no Colab” com o endereço {link}")
+    if [cell.source for cell in notebook.cells if installs(cell)] != [ADDRESS.installation()]:
+        raise NotebookError(f"{path}: falta a célula que instala a biblioteca; python tools/publicar_como.py a escreve")
 
 
 if __name__ == "__main__":

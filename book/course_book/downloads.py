@@ -6,7 +6,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
-from .interface import BOOK, read_repository
+from book.address import read_address
+
+from .interface import BOOK
 
 # O que `make pacote` faz, e que acompanha cada versão publicada.
 FILES = ("curso.zip", "curso.pdf", "curso.epub", "cadernos.zip")
@@ -24,7 +26,7 @@ class Download(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         if self.text not in FILES:
             return [], [self.inliner.reporter.error(f"baixar: veio {self.text!r}; há {', '.join(FILES)}")]
-        address = f"{read_repository(BOOK.parent)}/releases/latest/download/{self.text}"
+        address = f"{read_address(BOOK.parent).repository}/releases/latest/download/{self.text}"
         return [nodes.reference("", "", nodes.literal(self.text, self.text), refuri=address, internal=False)], []
 
 
@@ -32,4 +34,4 @@ class Repository(SphinxRole):
     """O link para o repositório."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        return [nodes.reference("", self.text, refuri=read_repository(BOOK.parent), internal=False)], []
+        return [nodes.reference("", self.text, refuri=read_address(BOOK.parent).repository, internal=False)], []

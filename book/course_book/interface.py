@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.errors import ConfigError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxTranslator
+
+from book.address import read_address, without_installation
 
 BOOK = Path(__file__).parents[1]
 
@@ -26,6 +27,7 @@ def setup(app: Sphinx) -> None:
     """Registra moldes, estilos, scripts e transformações."""
     app.connect("config-inited", add_paths)
     app.connect("config-inited", set_repository)
+    app.connect("source-read", leave_installation_out)
     # Depois do tema, que monta os botões com prioridade 501.
     app.connect("html-page-context", translate_issue_form, priority=600)
     for name in ("course.css", "opening.css", "site.css"):
@@ -42,22 +44,16 @@ def add_paths(app: Sphinx, config: Config) -> None:
     config.html_static_path.append(str(BOOK / "static"))
 
 
-def read_repository(root: Path) -> str:
-    """Endereço do repositório escrito em ``course_lib/__init__.py``, lido sem importar a biblioteca.
-
-    Raises:
-        ConfigError: a constante ``REPOSITORY`` não está lá.
-    """
-    source = root / "course_lib" / "__init__.py"
-    found = re.search(r'^REPOSITORY = "([^"]+)"', source.read_text(encoding="utf-8"), re.MULTILINE)
-    if not found:
-        raise ConfigError(f'não achei a linha REPOSITORY = "https://…" em {source}')
-    return found[1]
-
-
 def set_repository(app: Sphinx, config: Config) -> None:
-    """Dá ao tema o endereço do repositório, que assim fica escrito num só lugar do projeto."""
-    config.html_theme_options["repository_url"] = read_repository(BOOK.parent)
+    """Dá ao tema o endereço do repositório e a revisão que o Colab abre, que assim ficam escritos num só lugar."""
+    address = read_address(BOOK.parent)
+    config.html_theme_options |= {"repository_url": address.repository, "repository_branch": address.revision}
+
+
+def leave_installation_out(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Tira de um caderno a célula que instala a biblioteca: no livro ela não se mostra nem se executa."""
+    if app.env.doc2path(docname).endswith(".ipynb"):
+        source[0] = json.dumps(without_installation(json.loads(source[0])))
 
 
 def translate_issue_form(

@@ -14,7 +14,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
-from .interface import BOOK, read_repository
+from book.address import read_address
+
+from .interface import BOOK
 
 
 def setup(app: Sphinx) -> None:
@@ -24,7 +26,7 @@ def setup(app: Sphinx) -> None:
 
 def page_of(address: str, repository: str, documents: Set[str]) -> str | None:
     """O documento do livro que mostra o arquivo de um endereço do repositório, ou None se não há um."""
-    found = re.fullmatch(rf"{re.escape(repository)}/blob/main/([\w/]+)\.(?:ipynb|md)", address)
+    found = re.fullmatch(rf"{re.escape(repository)}/blob/[^/]+/([\w/]+)\.(?:ipynb|md)", address)
     return found[1] if found and found[1] in documents else None
 
 
@@ -34,7 +36,7 @@ class LinkPages(SphinxTransform):
     default_priority = 780
 
     def apply(self, **kwargs: object) -> None:
-        repository = read_repository(BOOK.parent)
+        repository = read_address(BOOK.parent).repository
         for reference in list(self.document.findall(nodes.reference)):
             target = page_of(reference.get("refuri", ""), repository, self.env.found_docs)
             if target:

@@ -16,6 +16,8 @@ from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from book.address import without_installation
+
 LIST = "pendentes.json"
 PENDING = "pendente"
 NOTICE = (
@@ -55,7 +57,7 @@ def find_changed(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list
 def outputs(cache: Any, path: Path) -> str:
     """O que distingue as saídas guardadas de um caderno de quaisquer outras; vazio se não há."""
     try:
-        record = cache.match_cache_notebook(nbformat.read(path, as_version=4))
+        record = cache.match_cache_notebook(without_installation(nbformat.read(path, as_version=4)))
     except KeyError:
         return ""
     return f"{record.pk} {record.created}"

@@ -13,7 +13,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from .interface import BOOK, read_repository
+from book.address import read_address
+
+from .interface import BOOK
 
 CARD = "_static/abertura/cartao.png"
 CARD_SIZE = (1200, 630)
@@ -34,21 +36,9 @@ def setup(app: Sphinx) -> None:
     app.connect("build-finished", write_maps)
 
 
-def site_address(repository: str) -> str:
-    """O endereço em que o GitHub publica as páginas de um repositório.
-
-    Raises:
-        ValueError: não é um endereço do GitHub.
-    """
-    found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", repository)
-    if not found:
-        raise ValueError(f"REPOSITORY: veio {repository!r}, e esperava https://github.com/DONO/NOME")
-    return f"https://{found[1].lower()}.github.io/{found[2]}/"
-
-
 def set_address(app: Sphinx, config: Config) -> None:
     """Dá ao Sphinx o endereço do site, de que saem os das páginas."""
-    config.html_baseurl = site_address(read_repository(BOOK.parent))
+    config.html_baseurl = read_address(BOOK.parent).site
 
 
 def describe(doctree: nodes.document) -> str:

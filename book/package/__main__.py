@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from book.course_book.site_metadata import site_address
+from book.address import read_address
 from book.package import archives, epub, pdf
 from book.package.pages import read_pages
-from course_lib import REPOSITORY, __version__, console
+from course_lib import __version__, console
 from course_lib.text import number
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,13 +25,13 @@ def make(root: Path, html: Path, folder: Path, wanted: list[str]) -> int:
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    title, site = config["title"], site_address(REPOSITORY)
-    about = {"title": title, "author": config["author"], "version": __version__, "site": site}
+    title, address = config["title"], read_address(root)
+    about = {"title": title, "author": config["author"], "version": __version__, "site": address.site}
     makers: dict[str, Callable[[Path], None]] = {
-        "cadernos.zip": lambda target: archives.write_notebooks(target, root, title, REPOSITORY),
+        "cadernos.zip": lambda target: archives.write_notebooks(target, root, title, address),
         "curso.epub": lambda target: epub.write_epub(target, read_pages(root, html), html, about),
         "curso.zip": lambda target: archives.write_site(target, html, title),
-        "curso.pdf": lambda target: pdf.write_pdf(target, read_pages(root, html), html, title, site),
+        "curso.pdf": lambda target: pdf.write_pdf(target, read_pages(root, html), html, title, address.site),
     }
     for name in wanted or makers:
         # Um que se interrompe não fica pela metade com o nome do bom.

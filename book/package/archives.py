@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+from book.address import Address
 from course_lib.text import number
 
 # Só servem a quem publica o site.
@@ -25,7 +26,7 @@ exercises/  os exercícios: complete as funções e chame verificar("q1")
 Com Python 3.11 ou mais novo:
 
     python -m venv ambiente
-    ambiente/bin/pip install jupyterlab "course-lib[livro] @ git+{repository}"
+    ambiente/bin/pip install jupyterlab "course-lib[cadernos] @ git+{repository}@{revision}"
     ambiente/bin/jupyter lab
 
 No Windows, em vez de ambiente/bin, escreva ambiente\\Scripts.
@@ -59,14 +60,15 @@ def write_site(target: Path, html: Path, title: str) -> None:
         raise ValueError(f"{target.name} tem {tells} MB, e o prometido são {promised}")
 
 
-def write_notebooks(target: Path, root: Path, title: str, repository: str) -> None:
+def write_notebooks(target: Path, root: Path, title: str, address: Address) -> None:
     """Compacta os cadernos dos capítulos e dos exercícios.
 
     Raises:
         ValueError: um caderno tem saídas guardadas.
     """
     with zipfile.ZipFile(target, "w") as archive:
-        put(archive, "LEIA-ME.txt", NOTE.format(title=title, repository=repository).encode())
+        note = NOTE.format(title=title, repository=address.repository, revision=address.revision)
+        put(archive, "LEIA-ME.txt", note.encode())
         for folder in ("chapters", "exercises"):
             for path in sorted((root / folder).glob("*.ipynb")):
                 content = path.read_bytes()

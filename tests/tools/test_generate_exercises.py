@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import generate_exercises as generator
 import nbformat
 import pytest
-from generate_exercises import CODE_PROMPT, NotebookError, colab_link, hide_solutions, main, student_notebook
+from generate_exercises import ADDRESS, CODE_PROMPT, NotebookError, hide_solutions, main, student_notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-
-from course_lib import REPOSITORY
 
 NAME = "01_teste.ipynb"
 ANSWER = "def f(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUTION"
@@ -19,8 +18,8 @@ ANSWER = "def f(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUT
 def make_solution(root, *cells):
     """Grava em ``root`` um caderno de solução com o cabeçalho de todos e as células pedidas."""
     header = [
-        new_markdown_cell(f"# Teste\n[Abrir no Colab]({colab_link('solutions', NAME)})", id="titulo"),
-        new_code_cell(f'%pip install -q --no-deps "git+{REPOSITORY}"', id="instalar"),
+        new_markdown_cell(f"# Teste\n[Abrir no Colab]({ADDRESS.colab(f'solutions/{NAME}')})", id="titulo"),
+        new_code_cell(ADDRESS.installation(), id="instalar", metadata={"tags": ["instalar"]}),
     ]
     notebook = new_notebook(cells=[*header, *cells])
     notebook.nbformat_minor = 5
@@ -50,7 +49,7 @@ def test_student_notebook_keeps_everything_but_the_answers(solution):
     assert by_id["q1-resposta"].source == f"def f(x):\n    {CODE_PROMPT}"
     assert by_id["q1-conferir"].source == "verificar('q1')"
     assert by_id["q2"].source == f"Antes\n{generator.TEXT_PROMPT}\nDepois"
-    assert colab_link("exercises", NAME) in by_id["titulo"].source
+    assert ADDRESS.colab(f"exercises/{NAME}") in by_id["titulo"].source
     assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
     for forbidden in ("SOLUTION", "solutions/", "segredo", "x + 1", "NBVAL", "rubrica"):
         assert forbidden not in student_notebook(solution)
@@ -159,7 +158,7 @@ def test_spoiled_notebook_gets_a_clear_error(solution, tmp_path, capsys, damage,
 
 
 def test_address_of_another_repository_is_refused(solution, monkeypatch):
-    monkeypatch.setattr(generator, "REPOSITORY", "https://github.com/outra/casa")
+    monkeypatch.setattr(generator, "ADDRESS", replace(ADDRESS, slug="outra/casa"))
     with pytest.raises(NotebookError, match="outra/casa"):
         student_notebook(solution)
 
