@@ -39,6 +39,7 @@ NEEDS = (
     Need(re.compile("o bwrap está instalado mas"), "o corretor de turmas", f"sudo sysctl -w {RESTRICTED.name}=0"),
     Need(re.compile("a caixa isolada só existe no Linux"), "o corretor de turmas", "no Linux, ou no WSL2"),
     Need(re.compile("não achei um Chromium"), "as páginas num navegador", f"{INSTALL} chromium"),
+    Need(re.compile("não há um Firefox"), "as demonstrações no Firefox", f"{INSTALL} firefox-esr"),
     Need(re.compile("o playwright não está"), "as páginas num navegador", PYTHON),
     Need(re.compile("could not import"), "o que usa um pacote que falta", PYTHON),
     Need(re.compile("o MNIST verdadeiro"), "o que pede o MNIST verdadeiro", MNIST),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# O que os testes usam do sistema: o bubblewrap, que isola o código dos estudantes, e um navegador. Onde há apt e direito de
+# O que os testes usam do sistema: o bubblewrap, que isola o código dos estudantes, e dois navegadores. Onde há apt e direito de
 # instalar sem pedir senha, instala o que falta; onde não há, os testes dizem no fim o que não se testou.
 set -u
 
@@ -9,6 +9,7 @@ for browser in chromium chromium-browser google-chrome google-chrome-stable; do
   command -v "$browser" > /dev/null && found=$browser
 done
 [ -n "${found:-}" ] || missing="$missing chromium"
+command -v firefox-esr > /dev/null || command -v firefox > /dev/null || missing="$missing firefox-esr"
 [ -n "$missing" ] && command -v apt-get > /dev/null || exit 0
 
 if [ "$(id -u)" -eq 0 ]; then
