@@ -53,10 +53,10 @@ PROGRAMS = {
 @pytest.mark.parametrize(
     ("variables", "present", "expected"),
     [
-        ({"QUEM": "0"}, [], ["bubblewrap", "chromium"]),
-        ({"QUEM": "0"}, ["bwrap"], ["chromium"]),
-        ({"QUEM": "0"}, ["bwrap", "google-chrome"], []),
-        ({"QUEM": "0", "FALHA": "1"}, [], ["bubblewrap", "chromium"]),
+        ({"QUEM": "0"}, [], ["bubblewrap", "chromium", "firefox-esr"]),
+        ({"QUEM": "0"}, ["bwrap", "firefox"], ["chromium"]),
+        ({"QUEM": "0"}, ["bwrap", "google-chrome", "firefox-esr"], []),
+        ({"QUEM": "0", "FALHA": "1"}, [], ["bubblewrap", "chromium", "firefox-esr"]),
         ({}, [], []),
     ],
 )
