@@ -14,6 +14,7 @@ import yaml
 from check_subject import LONGEST, subject_fault
 
 import course_lib
+from book.address import read_address
 
 ROOT = Path(course_lib.__file__).parents[1]
 CHANGES = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -28,6 +29,7 @@ def citation_faults(citation: dict[str, Any]) -> list[str]:
         "cff-version": "1.2.0",
         "version": course_lib.__version__,
         "repository-code": course_lib.REPOSITORY,
+        "url": read_address(ROOT).site,
         "license": ["MIT", "CC-BY-4.0"],
     }
     faults += [f"{name}: {citation.get(name)!r}" for name, value in expected.items() if citation.get(name) != value]
@@ -60,6 +62,13 @@ def test_version_is_written_once_and_read_without_importing() -> None:
     # O setuptools só lê sem importar se o valor é um texto escrito ali.
     source = (ROOT / "course_lib" / "__init__.py").read_text(encoding="utf-8")
     assert re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE) == [course_lib.__version__]
+
+
+def test_a_marked_version_opens_and_installs_itself() -> None:
+    """A marca de uma versão diz aos cadernos que abram e instalem essa mesma marca."""
+    found = subprocess.run(["git", "tag", "--points-at", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    versions = [tag for tag in found.stdout.split() if tag == f"v{course_lib.__version__}"]
+    assert all(tag == course_lib.REVISION for tag in versions)
 
 
 def test_changes_tell_of_this_version_first() -> None:
