@@ -21,7 +21,7 @@ from course_grader.result import Deadlines
 from course_grader.sandbox import Confinement
 from course_grader.submission import find_submissions, visible
 from course_grader.table import decimal, write_marks
-from course_lib import checks, console
+from course_lib import REPOSITORY, REVISION, checks, console
 
 UNPROTECTED = "⚠ SEM ISOLAMENTO: o código dos estudantes roda com as suas permissões · "
 
@@ -106,10 +106,9 @@ def _require_everything(options: Namespace) -> None:
         SandboxError: não há como isolar, ou o que é do professor está à vista dos estudantes.
     """
     # Só quem corrige precisa destes; um caderno aberto no Colab, não. No dask, quem abre cadernos são outras máquinas.
+    install = f'pip install "course-lib[correcao] @ git+{REPOSITORY}@{REVISION}"'
     for package in ("jinja2", "distributed" if options.dask else "IPython"):
-        checks.require(
-            find_spec(package) is not None, f'falta {package}: instale com pip install "course-lib[correcao]"'
-        )
+        checks.require(find_spec(package) is not None, f"falta {package}: instale com {install}")
     checks.require(options.moodle is None or options.moodle.is_file(), f"não há a planilha do Moodle {options.moodle}")
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:

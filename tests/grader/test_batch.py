@@ -165,7 +165,7 @@ def test_a_missing_package_is_said_before_the_first_submission(turma, fake, monk
     real = command.find_spec
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == package else real(name))
     assert correct(turma, *more) == 1
-    assert f'falta {package}: instale com pip install "course-lib[correcao]"' in capsys.readouterr().err
+    assert f'falta {package}: instale com pip install "course-lib[correcao] @ git+https://' in capsys.readouterr().err
     assert not (turma.parent / "saida").exists()
 
 
