@@ -158,7 +158,7 @@ def environment(home: str, *, isolated: bool) -> dict[str, str]:
         "CURSO_PERFIL": "rapido",
         "CURSO_DISPOSITIVO": "cpu",
         "CURSO_CACHE": "/tmp/curso",
-        "MPLBACKEND": "Agg",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

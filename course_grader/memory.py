@@ -11,12 +11,12 @@ def tree_memory(root: int) -> int:
 
     Um filho recém-nascido divide com o pai quase toda a memória, que aqui conta duas vezes.
     """
-    return sum(_memory(pid, "status", ("RssAnon:", "RssShmem:")) for pid in _tree(root))
+    return sum(_memory(pid, "status", ("RssAnon:", "RssShmem:")) for pid in tree(root))
 
 
 def shared_out_memory(root: int) -> int:
     """O mesmo, com cada página contada uma vez só; custa alguns milissegundos por processo."""
-    return sum(_memory(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in _tree(root))
+    return sum(_memory(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in tree(root))
 
 
 def _memory(pid: int, file: str, fields: tuple[str, ...]) -> int:
@@ -27,7 +27,8 @@ def _memory(pid: int, file: str, fields: tuple[str, ...]) -> int:
         return 0  # Terminou enquanto olhávamos.
 
 
-def _tree(root: int) -> list[int]:
+def tree(root: int) -> list[int]:
+    """Um processo e todos os seus descendentes."""
     found, pending = [], [root]
     while pending:
         pid = pending.pop()

@@ -14,7 +14,7 @@ from course_grader.assignment import Assignment
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Prazos, em segundos de relógio.
+    """Prazos, em segundos que a máquina deu à entrega (:mod:`course_grader.clock`).
 
     Attributes:
         cell: de uma célula.

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 
 from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment
 from course_grader.channel import Channel, MemoryAbuse
+from course_grader.clock import Clock
 from course_grader.inside.lockdown import Limits
 from course_grader.inside.wire import Caps
 from course_grader.memory import shared_out_memory, tree_memory
@@ -95,7 +96,7 @@ class Sandbox:
             ours.close()
             self.close()
             raise SandboxError(f"não consegui criar o processo isolado: {failure}")
-        self._channel = Channel(ours, self.confinement.caps, self._watch)
+        self._channel = Channel(ours, self.confinement.caps, self._watch, Clock(self._process.pid), self._nudge)
         return self._channel
 
     def kill(self) -> None:
@@ -200,6 +201,13 @@ class Sandbox:
         os.killpg(self._process.pid, signal.SIGKILL)
         said = self._process.stderr.read().decode("utf-8", errors="replace").strip()
         return said.splitlines()[-1][:300] if said else "sem mensagem"
+
+    def _nudge(self) -> None:
+        """Avisa o processo do estudante de que o prazo acabou."""
+        # Quem não é avisado é morto logo depois: perder o aviso não muda quem está atrasado.
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"i")
+            self._answer(PATIENCE)
 
     def _watch(self) -> None:
         """Confere a memória somada dos processos da caixa.

@@ -40,7 +40,7 @@ raise RuntimeError(json.dumps({
 
 
 def run(channel, source):
-    return channel.request({"op": "cell", "source": source, "number": 1, "seconds": 20}, (), 30)
+    return channel.request({"op": "cell", "source": source}, (), 30)
 
 
 def test_what_the_student_sees(sandbox):
