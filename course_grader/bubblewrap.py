@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import course_lib
-from course_grader.inside.lockdown import Limits
+from course_grader.inside.lockdown import SCRATCH, Limits
 
 INSTALL = "instale o bubblewrap (no Debian e no Ubuntu: sudo apt-get install bubblewrap) e tente de novo"
 
@@ -21,6 +21,8 @@ _INSIDE = Path(__file__).parent / "inside"
 _SECRET = ("course_grader", "course_lib/exercises/definitions", "solutions", "tests", ".git")
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+# O que se compilou do numba na instalação, copiado uma vez; cada entrega o lê daqui.
+CACHE = "/correcao/cache"
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -84,7 +86,8 @@ def bubblewrap_command(limits: Limits) -> list[str]:
     # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
     command += _devices(limits)
     command += _python()
-    command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
+    command += ["--perms", "0755", "--size", str(limits.temporary_bytes), "--tmpfs", CACHE]
+    command += ["--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(_package()), "/correcao/biblioteca/course_lib"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
@@ -108,7 +111,7 @@ def _devices(limits: Limits) -> list[str]:
     options = ["--proc", "/proc", "--dev", "/dev"]
     # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
     options += ["--dev-bind", "/dev/null", "/dev/zero"]
-    for folder in ("/tmp", "/dev/shm"):
+    for folder in SCRATCH:
         options += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
     return options
 
@@ -116,7 +119,7 @@ def _devices(limits: Limits) -> list[str]:
 def _python() -> list[str]:
     """As pastas do Python e da biblioteca, sem o que é segredo, que some atrás de pastas vazias."""
     options = []
-    made = {*map(Path, _SYSTEM_FOLDERS), Path("/tmp"), Path("/dev/shm")}
+    made = {*map(Path, _SYSTEM_FOLDERS), *map(Path, SCRATCH)}
     bound = [folder for folder in map(Path, _SYSTEM_FOLDERS) if folder.is_dir() and not folder.is_symlink()]
     for folder in sorted(_shown()):
         if not any(map(folder.is_relative_to, bound)):
@@ -157,7 +160,7 @@ def environment(home: str, *, isolated: bool) -> dict[str, str]:
         "LOGNAME": "estudante",
         "CURSO_PERFIL": "rapido",
         "CURSO_DISPOSITIVO": "cpu",
-        "CURSO_CACHE": "/tmp/curso",
+        "CURSO_CACHE": CACHE if isolated else "/tmp/curso",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",

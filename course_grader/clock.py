@@ -11,14 +11,15 @@ from course_grader.memory import tree
 # De quanto em quanto tempo se olha quem responde, em segundos.
 TICK = 0.1
 # Quantas vezes um prazo a máquina pode levar para dar a uma entrega o tempo dele; além disso, não se sabe julgar.
-NET = 8.0
+NET = 16.0
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class _Reading(NamedTuple):
     moment: float
-    cpu: float
+    own: dict[int, float]
+    reaped: float
     waited: dict[str, float]
 
 
@@ -67,23 +68,29 @@ class Clock:
 
 
 def _given(before: _Reading, after: _Reading) -> float:
-    wall, cpu = after.moment - before.moment, max(0.0, after.cpu - before.cpu)
+    wall = after.moment - before.moment
+    # Duas contas por baixo, e vale a maior: a dos que ainda há, e a de todos, em que o pai herda o tempo do filho que
+    # esperou. A primeira não vê quem acabou; a segunda diminui se ninguém o esperou.
+    living = sum(max(0.0, spent - before.own.get(pid, 0.0)) for pid, spent in after.own.items())
+    everyone = sum(after.own.values()) + after.reaped - sum(before.own.values()) - before.reaped
+    cpu = max(living, everyone, 0.0)
     # Quem acabou entre as duas olhadas levou consigo a sua espera: só se comparam os que ainda há.
     waited = sum(max(0.0, spent - before.waited.get(task, 0.0)) for task, spent in after.waited.items())
     return cpu + max(0.0, wall - cpu - waited)
 
 
 def _read(root: int) -> _Reading:
-    cpu, waited = 0.0, {}
+    own, reaped, waited = {}, 0.0, {}
     for pid in tree(root):
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 # Depois do nome, que pode ter espaços: os seus tempos e os dos filhos que já acabaram.
                 fields = file.read().rpartition(b")")[2].split()
-            cpu += sum(map(int, fields[11:15])) / _TICKS_A_SECOND
+            own[pid] = sum(map(int, fields[11:13])) / _TICKS_A_SECOND
+            reaped += sum(map(int, fields[13:15])) / _TICKS_A_SECOND
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/schedstat", "rb") as file:
                     waited[task] = int(file.read().split()[1]) / 1e9
         except (OSError, IndexError):
             continue  # Terminou enquanto olhávamos, ou o núcleo não conta esperas: então vale a parede.
-    return _Reading(time.monotonic(), cpu, waited)
+    return _Reading(time.monotonic(), own, reaped, waited)

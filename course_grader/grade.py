@@ -27,6 +27,9 @@ from course_lib.exercises.question import Question
 # Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
 HURRY = 1.0
 
+# Quantas observações, e quantos alarmes, cabem num relatório.
+MANY = 30
+
 # Erros que dizem que a máquina é outra; os demais podem ser do caderno, se ele veio sem saídas.
 _ELSEWHERE = ("ImportError", "OSError", "FileNotFoundError", "PermissionError", "EOFError", "UsageError")
 
@@ -89,6 +92,7 @@ def grade_submission(
         if student.late and not alone:
             raise TryAlone
         result.alarms += student.differences
+    result.notes, result.alarms = _few(result.notes), _few(result.alarms)
     result.seconds = round(time.monotonic() - start, 2)
     return result
 
@@ -168,6 +172,10 @@ def _explain(error: dict[str, Any], question: Question, case: Case, longest: int
 def _text(error: dict[str, Any], key: str) -> str:
     value = error.get(key)
     return visible(value[:500]) if type(value) is str else ""
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MANY else [*lines[:MANY], f"e mais {len(lines) - MANY}"]
 
 
 def _line(text: str) -> str:

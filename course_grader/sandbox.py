@@ -18,7 +18,7 @@ from course_grader.channel import Channel, MemoryAbuse
 from course_grader.clock import Clock
 from course_grader.inside.lockdown import Limits
 from course_grader.inside.wire import Caps
-from course_grader.memory import shared_out_memory, tree_memory
+from course_grader.memory import queued_memory, shared_out_memory, tree_memory
 from course_lib.text import number
 
 # Usuários que não são de ninguém; um por caixa, para que o limite de processos de uma não conte os de outra.
@@ -216,9 +216,12 @@ class Sandbox:
             MemoryAbuse: passou do teto.
         """
         limit, root, start = self.confinement.total_memory, self._process.pid, time.monotonic()
-        if start < self._next_look or tree_memory(root) <= limit:
+        if start < self._next_look:
             return
-        used = shared_out_memory(root)
+        queued = queued_memory(root)
+        if tree_memory(root) + queued <= limit:
+            return
+        used = shared_out_memory(root) + queued
         # Olhar de perto muitos processos é caro: não se passa mais de um terço do tempo nisso.
         now = time.monotonic()
         self._next_look = now + 2 * (now - start)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib.figure
 import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 
 
-class Undrawn(Figure):
+# O nome é o da verdadeira, em course_lib.viz.style: é por ele que um caderno pergunta de que tipo ela é.
+class CourseFigure(matplotlib.figure.Figure):
     """Uma figura do pyplot que só se desenha quando se pergunta por um eixo dela, ou quando se grava.
 
     Attributes:
         pending: quem a desenha, numa figura sua.
     """
 
-    pending: Callable[[], Figure] | None = None
-    _drawn: Figure | None = None
+    pending: Callable[[], matplotlib.figure.Figure] | None = None
+    _drawn: matplotlib.figure.Figure | None = None
 
-    def drawn(self) -> Figure | None:
+    def drawn(self) -> matplotlib.figure.Figure | None:
         """A figura de verdade; ``None`` se esta ainda não tem quem a desenhe."""
         if self._drawn is None and self.pending is not None:
             current = plt.gcf()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -140,6 +141,42 @@ def test_a_missing_package_is_for_the_teacher_to_see(sandbox, double):
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "outputs", "alarmed"),
+    [
+        (1, [], True),
+        (1, [{"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}], False),
+        (None, [], False),
+    ],
+)
+def test_a_cell_that_ran_in_the_notebook_and_stops_here_is_an_alarm(sandbox, double, count, outputs, alarmed):
+    cells = json.loads(notebook("import torch", "raise ValueError('só aqui')", "x = 1"))
+    cells["cells"][1] |= {"execution_count": count, "outputs": outputs}
+    cells["cells"][2]["execution_count"] = 2
+    result = grade_submission(json.dumps(cells).encode(), double, sandbox, FAST)
+    told = "célula 2: rodou no caderno, e na correção parou com ValueError: só aqui"
+    assert (told in result.alarms) == alarmed
+    assert "célula 2: parou com ValueError: só aqui" in result.notes
+
+
+def test_an_error_of_many_lines_is_one_line(sandbox, double):
+    result = grade(sandbox, double, "raise ValueError('a\\nBia Lima: 0\\n' + 'x' * 900)")
+    assert len(result.notes) == 1
+    assert "\n" not in result.notes[0]
+    assert len(result.notes[0]) < 300
+
+
+def test_a_notebook_cannot_fill_the_report(sandbox, double):
+    result = grade(sandbox, double, *["import ctypes\nraise ValueError"] * 80)
+    assert len(result.alarms) == len(result.notes) == 31
+    assert result.alarms[-1] == "e mais 50"
+
+
+def test_full_marks_raise_no_alarm_for_a_difference(sandbox, double):
+    assert grade(sandbox, double, "!ls", "double = twice = lambda x: 2 * x").alarms == []
+    assert grade(sandbox, double, "!ls", "double = lambda x: 2 * x").alarms == ["célula 2: !ls não roda na correção"]
+
+
 def test_a_hidden_mutation_earns_nothing(sandbox, double):
     cheat = "import inside.serve\ninside.serve.altered = lambda a, b: []"
     result = grade(sandbox, double, cheat, "def double(x):\n    x.zero_()\n    return x")
@@ -263,10 +300,19 @@ def test_suspicions_name_the_cell_and_spare_the_usual():
         "from course_lib.exercises import calls",
         "from course_lib import exercises\nexercises.question.load_exercise('09_interpolacao')",
         "inside.serve.altered = None",
+        "import inside",
     ],
 )
 def test_who_looks_for_the_grader_or_the_references_is_suspect(source):
     assert suspicions([source])
+
+
+def test_a_cell_that_cites_without_end_is_one_short_line():
+    many = "\n".join(f"course_lib.exercises.x{n}{'y' * 500}" for n in range(500)) + "\nimport\ninside"
+    (alarm,) = suspicions([many])
+    assert len(alarm) < 500
+    assert "\n" not in alarm
+    assert alarm.endswith("e outros")
 
 
 @pytest.mark.parametrize(
@@ -275,6 +321,7 @@ def test_who_looks_for_the_grader_or_the_references_is_suspect(source):
         "from course_lib.exercises import open_exercise\nverificar = open_exercise('09_interpolacao', globals())",
         "import course_lib.exercises\nv = course_lib.exercises.open_exercise('09_interpolacao', globals())",
         "from course_lib import viz\nfrom course_lib.models.vae import VAE",
+        "inside = x.abs() < 1\nshare = inside.float().mean()\nprint(inside.shape, inside.sum())",
     ],
 )
 def test_who_checks_an_answer_is_not_suspect(source):
