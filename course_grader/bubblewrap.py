@@ -46,7 +46,8 @@ def require_sandbox() -> None:
                 f"você não tem permissão de ler {folder}, onde está o Python que corrige, e a caixa isolada precisa "
                 "dela; corrija como o dono da pasta, ou com um Python instalado onde todos leiam"
             )
-    trial = ["bwrap", *_unshare_options(), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    # A caixa de verdade, com as pastas que ela mostra: uma versão do bwrap pode recusar só uma delas.
+    trial = [*_assemble(Limits()), "--", *_bare_python(), "-c", ""]
     result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
         raise SandboxError(
@@ -78,6 +79,19 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         SandboxError: não há bubblewrap.
     """
     require_sandbox()
+    return _assemble(limits)
+
+
+def executable() -> str:
+    """O Python que corrige, por um caminho que a caixa tem: sem ``..``, e sem seguir o atalho do ambiente."""
+    return str(Path(sys.executable).parent.resolve() / Path(sys.executable).name)
+
+
+def _bare_python() -> list[str]:
+    return [executable(), "-I", "-S"]
+
+
+def _assemble(limits: Limits) -> list[str]:
     command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
     command += [*_unshare_options(), "--cap-drop", "ALL"]
     for power in _POWERS:
@@ -102,7 +116,8 @@ def _system() -> list[str]:
         elif folder.is_dir():
             options += ["--ro-bind", str(folder), str(folder)]
     for file in _SYSTEM_FILES:
-        options += ["--ro-bind-try", file, file]
+        # Pelo caminho de verdade: o bubblewrap 0.12 recusa atalhos, e /etc/localtime é um no Debian.
+        options += ["--ro-bind-try", os.path.realpath(file), file]
     return options
 
 
@@ -123,7 +138,7 @@ def _python() -> list[str]:
     bound = [folder for folder in map(Path, _SYSTEM_FOLDERS) if folder.is_dir() and not folder.is_symlink()]
     for folder in sorted(_shown()):
         if not any(map(folder.is_relative_to, bound)):
-            options += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+            options += [*_parents(folder, made), "--ro-bind", os.path.realpath(folder), str(folder)]
             bound.append(folder)
     for folder in _secrets(bound):
         options += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
@@ -175,7 +190,9 @@ def _package() -> Path:
 def _shown() -> set[Path]:
     """As pastas do Python e da biblioteca, que a caixa mostra além das do sistema."""
     shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], _package()}
-    return shown | {Path(sysconfig.get_path("stdlib")), *_libraries()}
+    shown |= {Path(executable()).parents[1], Path(sysconfig.get_path("stdlib")), *_libraries()}
+    # Um `..` passaria por pastas que a caixa não tem.
+    return {Path(os.path.realpath(folder)) if ".." in folder.parts else folder for folder in shown}
 
 
 def _libraries() -> set[Path]:

@@ -9,11 +9,10 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment
+from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment, executable
 from course_grader.channel import Channel, MemoryAbuse
 from course_grader.clock import Clock
 from course_grader.inside.lockdown import Limits
@@ -151,7 +150,7 @@ class Sandbox:
             "strict": self.confinement.isolated,
             "user": FIRST_USER + (os.getpid() * 16 + self.slot) % USERS if self.confinement.isolated else 0,
         }
-        python = [sys.executable, "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]
+        python = [executable(), "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]
         command = (
             python if not self.confinement.isolated else [*bubblewrap_command(self.confinement.limits), "--", *python]
         )

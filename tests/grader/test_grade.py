@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import json
 import shutil
 from pathlib import Path
@@ -392,6 +394,13 @@ def test_a_stumble_nobody_knows_is_an_error(double, kind):
     question, case = double.exercise.questions[0], double.hidden["q1"][0]
     hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=True)
     assert hint == "a função parou com ValueError"
+
+
+def test_the_seed_a_call_sees_is_not_a_sum_of_the_class_seed():
+    """Uma chave de turma que se quisesse achar teria de ser adivinhada inteira: cada semente é um HMAC dela."""
+    key, text = str(5).encode(), f"{assignment_module._CALL}/0/0".encode()
+    expected = int.from_bytes(hmac.new(key, text, hashlib.sha256).digest()[:8], "big") >> 1
+    assert define(DEFINITION, "dobro.py", 5).hidden["q1"][0].message["seed"] == expected
 
 
 def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):
