@@ -82,10 +82,7 @@ def grade_submission(
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook, deadlines or Deadlines(), result, alone=alone)
     try:
-        pairs = list(zip(assignment.exercise.questions, result.questions, strict=True))
-        failed = [pair for pair in pairs if _grade_question(student, assignment, *pair)]
-        if failed:
-            _tell_more(student.fresh(), assignment, failed)
+        _mark_all(student, assignment, list(zip(assignment.exercise.questions, result.questions, strict=True)))
     finally:
         sandbox.kill()
     if result.total < sum(question.points for question in result.questions):
@@ -97,35 +94,50 @@ def grade_submission(
     return result
 
 
-def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
-    """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
-    try:
-        for case in assignment.hidden[question.name]:
-            hint = _verdict(student, question, case, student.call(case), secret=True)
-            if hint is not None:
-                outcome.hint = hint
-                return True
-    except _Stopped as stop:
-        outcome.hint = str(stop)
-        return False
-    outcome.mark = question.points
+def _mark_all(student: _Student, assignment: Assignment, pairs: Sequence[tuple[Question, QuestionResult]]) -> None:
+    """As dicas, pelos casos públicos, e depois as notas, pelos ocultos.
+
+    O que o processo diz dos públicos pode ser contado inteiro, porque ele ainda não viu nenhum oculto; do que ele diz
+    depois, nada chega ao relatório.
+    """
+    stopped = [_hint(student, assignment.public[question.name], question, outcome) for question, outcome in pairs]
+    student.hush()
+    for (question, outcome), gone in zip(pairs, stopped, strict=True):
+        if not gone:
+            _mark(student, assignment.hidden[question.name], question, outcome)
+
+
+def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> bool:
+    """Põe a dica da questão, se um caso público falha; verdadeiro se ele custou o processo ou o prazo."""
+    for case in cases:
+        try:
+            reply = student.call(case)
+        except _Stopped as stop:
+            outcome.hint = str(stop)
+            return True
+        hint = _verdict(student, question, case, reply, secret=False)
+        if hint is not None:
+            outcome.hint = hint
+            return _is_late(reply)
     return False
 
 
-def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple[Question, QuestionResult]]) -> None:
-    """Troca a dica pela de um caso público que também falhe: ele não esconde nada, e ela pode citar o erro.
+def _mark(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> None:
+    """Põe a nota da questão e, se um caso oculto falha e nenhum público falhou, a dica que não cita nada."""
+    try:
+        for case in cases:
+            hint = _verdict(student, question, case, student.call(case), secret=True)
+            if hint is not None:
+                outcome.hint = outcome.hint or hint
+                return
+    except _Stopped as stop:
+        outcome.hint = outcome.hint or str(stop)
+        return
+    outcome.mark, outcome.hint = question.points, ""
 
-    Só num processo que nunca viu um caso oculto: outro contaria, no texto de um erro público, os ocultos que guardou.
-    """
-    for question, outcome in failed:
-        try:
-            for case in assignment.public[question.name]:
-                hint = _verdict(student, question, case, student.call(case), secret=False)
-                if hint is not None:
-                    outcome.hint = hint
-                    break
-        except _Stopped:
-            continue
+
+def _is_late(reply: dict[str, Any]) -> bool:
+    return type(reply.get("error")) is dict and reply["error"].get("kind") == NoAnswer.LATE
 
 
 def _verdict(student: _Student, question: Question, case: Case, reply: dict[str, Any], *, secret: bool) -> str | None:
@@ -157,16 +169,20 @@ def _explain(error: dict[str, Any], question: Question, case: Case, longest: int
     if kind == NoAnswer.UNFIT:
         # O texto também vem de lá: com uma entrada oculta na mão, ele poderia citá-la.
         return "a resposta é grande demais." if secret else f"{_text(error, 'text') or 'a resposta não serve'}."
+    told = StumbleKind(kind) if kind in list(StumbleKind) else StumbleKind.ERROR
+    if secret:
+        # A linha e até o nome do tipo são números que o processo escolhe, com a entrada oculta na mão.
+        return explain(Stumble(told, type="um erro"), question, case.message["names"], secret=True)
     line = error.get("line")
     stumble = Stumble(
-        StumbleKind(kind) if kind in list(StumbleKind) else StumbleKind.ERROR,
+        told,
         _text(error, "text"),
         _text(error, "type") or "um erro",
         # Uma linha que nenhuma célula tem não é um lugar: é um número que quem respondeu escolheu.
         line if type(line) is int and 0 < line <= longest else 0,
         _text(error, "source"),
     )
-    return explain(stumble, question, case.message["names"], secret=secret)
+    return explain(stumble, question, case.message["names"])
 
 
 def _text(error: dict[str, Any], key: str) -> str:
@@ -200,6 +216,7 @@ class _Student:
         # O que uma célula não fez aqui e fez no caderno: só interessa se custou pontos.
         self.differences: list[str] = []
         self._alone = alone
+        self._hushed = False
         # Segundos do relógio dos prazos: o que a máquina demora não é do estudante.
         self._left_total, self._left_cells = deadlines.total, deadlines.cells
         self._channel: Channel | None = None
@@ -207,13 +224,9 @@ class _Student:
         self._skipped: set[int] = set()
         self._noted: set[int] = set()
 
-    def fresh(self) -> _Student:
-        """A mesma entrega num processo novo, que não viu nada; o que houver nele já não conta para o resultado."""
-        self.sandbox.kill()
-        scratch = Result([])
-        again = _Student(self.sandbox, self.notebook, self.deadlines, scratch, alone=True)
-        again._left_total, again._skipped = self._left_total, self._skipped
-        return again
+    def hush(self) -> None:
+        """Daqui em diante, o que as células disserem não vai ao relatório."""
+        self._hushed = True
 
     def call(self, case: Case) -> dict[str, Any]:
         """A resposta da função a um caso.
@@ -230,7 +243,7 @@ class _Student:
             raise self._stop(name, error) from None
         finally:
             self._left_total -= channel.spent
-        if type(reply.get("error")) is dict and reply["error"].get("kind") == NoAnswer.LATE:
+        if _is_late(reply):
             self.late = True
             self.result.alarms.append(f"{name}: prazo esgotado")
         return reply
@@ -255,12 +268,17 @@ class _Student:
             reply = channel.request({"op": "cell", "source": source}, (), seconds, self.deadlines.grace)
         except ChannelError as error:
             self._skipped.add(number)
-            self.result.notes.append(f"{self._stop(f'célula {number}', error)} A célula foi pulada.")
+            told = f"{self._stop(f'célula {number}', error)} A célula foi pulada."
+            if not self._hushed:
+                self.result.notes.append(told)
             return False
         finally:
             self._left_total -= channel.spent
             self._left_cells -= channel.spent
-        if number in self._noted:
+        if number in self._noted or self._hushed:
+            # Uma célula que se atrase agora ainda é pulada da próxima vez.
+            if _is_late(reply):
+                self._skipped.add(number)
             return True
         error, skipped = reply.get("error"), reply.get("skipped")
         if type(error) is dict:

@@ -76,11 +76,11 @@ def test_the_answer_to_the_public_cases_alone_earns_nothing(sandbox, double):
     assert result.questions[0].hint == "esperava o dobro."
 
 
-def test_an_error_with_hidden_inputs_says_only_its_type_and_line(sandbox, double):
+def test_an_error_with_hidden_inputs_says_only_that_there_was_one(sandbox, double):
     seen = "VISTOS = [tuple(torch.randn(3, generator=torch.Generator().manual_seed(s)).tolist()) for s in (0, 1)]"
     body = "def double(x):\n    if tuple(x.tolist()) not in VISTOS:\n        raise ValueError(x)\n    return 2 * x"
     result = grade(sandbox, double, seen, body)
-    assert result.questions[0].hint == "a função parou com ValueError\n  na linha 3 da célula"
+    assert result.questions[0].hint == "a função parou com um erro"
 
 
 def test_an_error_that_also_happens_in_public_is_told_in_full(sandbox, double):
@@ -379,10 +379,29 @@ def test_no_hint_carries_what_the_process_saw_of_the_hidden_cases(sandbox, doubl
     assert result.questions[0].mark == 0
 
 
+# Conta o que viu pela linha em que para, pelo nome do erro, e pelas células de um processo refeito.
+BY_LINE = "def double(x):\n    exec(compile('\\n' * (int(abs(float(x[0])) * 1000) % 40) + '1 / 0', 'c', 'exec'))"
+BY_TYPE = "def double(x):\n    raise [KeyError, ValueError, IndexError, OSError][int(abs(float(x[0])) * 1000) % 4]"
+
+
+@pytest.mark.parametrize("body", [BY_LINE, BY_TYPE])
+def test_no_bit_of_a_hidden_input_is_told_by_the_place_or_the_name_of_an_error(sandbox, double, body):
+    seen = "PUBLIC = [torch.randn(3, generator=torch.Generator().manual_seed(s)) for s in (0, 1)]\n"
+    guard = "\ntells = double\ndef double(x):\n    return 2 * x if any(torch.equal(x, p) for p in PUBLIC) else tells(x)"
+    result = grade(sandbox, double, seen + body + guard)
+    assert result.questions[0].hint == "a função parou com um erro"
+
+
+def test_public_cases_come_before_any_hidden_one(sandbox, double):
+    """A dica de um caso público vem de um processo que não viu nenhum oculto."""
+    body = "SEEN = []\ndef double(x):\n    SEEN.append(x)\n    raise ValueError(len(SEEN))"
+    assert "ValueError: 1" in grade(sandbox, double, body).questions[0].hint
+
+
 def test_a_line_that_no_cell_has_is_not_quoted(double):
     question, case = double.exercise.questions[0], double.hidden["q1"][0]
     hints = [
-        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=True)
+        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=False)
         for line in (7, 110_000)
     ]
     assert "na linha 7 " in hints[0]
@@ -392,7 +411,7 @@ def test_a_line_that_no_cell_has_is_not_quoted(double):
 @pytest.mark.parametrize("kind", ["novidade", None, 3, ["erro"], {}])
 def test_a_stumble_nobody_knows_is_an_error(double, kind):
     question, case = double.exercise.questions[0], double.hidden["q1"][0]
-    hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=True)
+    hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=False)
     assert hint == "a função parou com ValueError"
 
 
