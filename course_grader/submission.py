@@ -143,7 +143,7 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
             continue
         if output is not None and os.path.realpath(path) == os.path.realpath(output):
             continue
-        candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
+        candidates = _candidates(path)
         if not candidates:
             ignored.append(_printable(path.name))
         for submission in candidates:
@@ -244,6 +244,17 @@ def _normalised(source: str) -> str:
     return "\n".join(kept)
 
 
+def _candidates(path: Path) -> list[Submission]:
+    """As entregas de um arquivo ou de uma pasta; o que nem se consegue olhar é uma, com o problema dito."""
+    try:
+        # Um atalho pode apontar para um nome que o sistema nem aceita: não se segue nem para perguntar.
+        folder = not path.is_symlink() and path.is_dir()
+        return list(_inside_folder(path)) if folder else list(_single(path))
+    except OSError as error:
+        problem = f"não consegui olhar ({error.strerror})"
+        return [Submission(_printable(path.name).strip() or "sem nome", "", path, problem)]
+
+
 def _single(path: Path) -> Iterator[Submission]:
     """O arquivo solto na pasta de entregas, se tem nome de caderno."""
     if _NOTEBOOK.search(path.name):
@@ -283,7 +294,11 @@ def _checked(path: Path, label: str, moodle: re.Pattern[str]) -> Submission:
 
 def _latest(group: list[Submission]) -> Submission:
     def when(submission: Submission) -> tuple[bool, float, str]:
-        return (not submission.problem, submission.path.lstat().st_mtime, submission.path.name)
+        try:
+            moment = submission.path.lstat().st_mtime
+        except OSError:
+            moment = 0.0  # Sumiu desde a listagem.
+        return (not submission.problem, moment, submission.path.name)
 
     *older, newest = sorted(group, key=when)
     for submission in older:
