@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import importlib.util
 import inspect
 import sys
@@ -73,8 +74,7 @@ class Assignment:
         # A semente que o processo do estudante vê não diz a do caso, nem a força bruta: vem da turma por outra chave.
         return {
             question.name: [
-                _case(question, seed, runtime.derive_seed(self.class_seed, _CALL, n, k))
-                for k, seed in enumerate(self._seeds(n, question))
+                _case(question, seed, self._secret(_CALL, n, k)) for k, seed in enumerate(self._seeds(n, question))
             ]
             for n, question in enumerate(self.exercise.questions)
         }
@@ -106,9 +106,15 @@ class Assignment:
     def _seeds(self, n: int, question: Question) -> list[int]:
         # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador. Uma não
         # diz as outras, mas os restos por 6 são todos diferentes: um exercício que alterna pela paridade mostra tudo.
-        drawn = (runtime.derive_seed(self.class_seed, _HIDDEN, n, k) % 2**30 for k in range(HIDDEN_CASES))
+        drawn = (self._secret(_HIDDEN, n, k) % 2**30 for k in range(HIDDEN_CASES))
         seeds = [2**20 + seed - (2**20 + seed) % HIDDEN_CASES + k for k, seed in enumerate(drawn)]
         return [seed if seed not in question.public_seeds else seed + 2**30 for seed in seeds]
+
+    def _secret(self, use: int, n: int, k: int) -> int:
+        """Uma semente que não diz a da turma: o processo do estudante vê a das chamadas, e tem tempo para contas."""
+        text = f"{use}/{n}/{k}".encode()
+        drawn = hmac.new(str(self.class_seed).encode(), text, hashlib.sha256).digest()
+        return int.from_bytes(drawn[:8], "big") >> 1
 
 
 def load_assignment(name: str, class_seed: int) -> Assignment:

@@ -13,7 +13,7 @@ from typing import Any
 
 from course_grader.assignment import Assignment
 from course_grader.bubblewrap import SandboxError
-from course_grader.grade import grade_submission
+from course_grader.grade import TryAlone, grade_submission
 from course_grader.result import Deadlines, QuestionResult, Result, result_key
 from course_grader.sandbox import Confinement, Sandbox
 from course_grader.submission import Submission, SubmissionError, UnreachableError
@@ -101,16 +101,24 @@ class Local:
         self.assignment = assignment
         self.confinement = confinement
         self.deadlines = deadlines
+        self._workers = workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="correcao")
         self._mine = threading.local()
         self._sandboxes: list[Sandbox] = []
         self._stopping = threading.Event()
 
     def grade(self, jobs: list[Job]) -> Iterator[tuple[Job, Result | Exception]]:
-        """Cada caderno com o seu resultado, na ordem em que ficam prontos."""
-        futures = {self._pool.submit(self._grade, job): job for job in jobs}
+        """Cada caderno com o seu resultado, na ordem em que ficam prontos; os atrasados, no fim e sozinhos."""
+        futures = {self._pool.submit(self._grade, job, alone=self._workers == 1): job for job in jobs}
+        late = []
         for future in as_completed(futures):
-            yield futures[future], _outcome(future)
+            outcome = _outcome(future)
+            if isinstance(outcome, TryAlone):
+                late.append(futures[future])
+            else:
+                yield futures[future], outcome
+        for job in late:
+            yield job, _outcome(self._pool.submit(self._grade, job, alone=True))
 
     def close(self) -> None:
         """Para o que estiver em andamento e desfaz as caixas."""
@@ -122,19 +130,19 @@ class Local:
         for sandbox in self._sandboxes:
             sandbox.close()
 
-    def _grade(self, job: Job) -> Result:
+    def _grade(self, job: Job, *, alone: bool) -> Result:
         content = job.read(self.assignment, self.deadlines)
         sandbox = getattr(self._mine, "sandbox", None)
         if sandbox is None:
             sandbox = self._mine.sandbox = Sandbox(self.confinement, len(self._sandboxes))
             self._sandboxes.append(sandbox)
         try:
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines)
+            result = grade_submission(content, self.assignment, sandbox, self.deadlines, alone=alone)
         except SandboxError:
             if self._stopping.is_set():
                 raise
             # Uma vez pode ser azar da máquina (memória, outro processo); duas, não.
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines)
+            result = grade_submission(content, self.assignment, sandbox, self.deadlines, alone=alone)
         if self._stopping.is_set():
             raise SandboxError("a correção foi interrompida")
         return result

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import course_lib
-from course_grader.inside.lockdown import Limits
+from course_grader.inside.lockdown import SCRATCH, Limits
 
 INSTALL = "instale o bubblewrap (no Debian e no Ubuntu: sudo apt-get install bubblewrap) e tente de novo"
 
@@ -21,6 +21,8 @@ _INSIDE = Path(__file__).parent / "inside"
 _SECRET = ("course_grader", "course_lib/exercises/definitions", "solutions", "tests", ".git")
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+# O que se compilou do numba na instalação, copiado uma vez; cada entrega o lê daqui.
+CACHE = "/correcao/cache"
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -44,7 +46,8 @@ def require_sandbox() -> None:
                 f"você não tem permissão de ler {folder}, onde está o Python que corrige, e a caixa isolada precisa "
                 "dela; corrija como o dono da pasta, ou com um Python instalado onde todos leiam"
             )
-    trial = ["bwrap", *_unshare_options(), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    # A caixa de verdade, com as pastas que ela mostra: uma versão do bwrap pode recusar só uma delas.
+    trial = [*_assemble(Limits()), "--", *_bare_python(), "-c", ""]
     result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
         raise SandboxError(
@@ -76,6 +79,19 @@ def bubblewrap_command(limits: Limits) -> list[str]:
         SandboxError: não há bubblewrap.
     """
     require_sandbox()
+    return _assemble(limits)
+
+
+def executable() -> str:
+    """O Python que corrige, por um caminho que a caixa tem: sem ``..``, e sem seguir o atalho do ambiente."""
+    return str(Path(sys.executable).parent.resolve() / Path(sys.executable).name)
+
+
+def _bare_python() -> list[str]:
+    return [executable(), "-I", "-S"]
+
+
+def _assemble(limits: Limits) -> list[str]:
     command = [shutil.which("bwrap"), "--die-with-parent", "--new-session", "--hostname", "caixa"]
     command += [*_unshare_options(), "--cap-drop", "ALL"]
     for power in _POWERS:
@@ -84,7 +100,8 @@ def bubblewrap_command(limits: Limits) -> list[str]:
     # Antes das pastas do Python: o ambiente pode morar em /tmp, e uma pasta vazia montada depois o esconderia.
     command += _devices(limits)
     command += _python()
-    command += ["--dir", "/correcao", "--ro-bind", str(_INSIDE), "/correcao/inside"]
+    command += ["--perms", "0755", "--size", str(limits.temporary_bytes), "--tmpfs", CACHE]
+    command += ["--ro-bind", str(_INSIDE), "/correcao/inside"]
     # A biblioteca pode estar instalada num lugar que não é a pasta do ambiente: um atalho basta.
     command += ["--dir", "/correcao/biblioteca", "--symlink", str(_package()), "/correcao/biblioteca/course_lib"]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
@@ -99,7 +116,8 @@ def _system() -> list[str]:
         elif folder.is_dir():
             options += ["--ro-bind", str(folder), str(folder)]
     for file in _SYSTEM_FILES:
-        options += ["--ro-bind-try", file, file]
+        # Pelo caminho de verdade: o bubblewrap 0.12 recusa atalhos, e /etc/localtime é um no Debian.
+        options += ["--ro-bind-try", os.path.realpath(file), file]
     return options
 
 
@@ -108,7 +126,7 @@ def _devices(limits: Limits) -> list[str]:
     options = ["--proc", "/proc", "--dev", "/dev"]
     # Um /dev/zero mapeado em comum guarda memória que nenhuma conta de processo mostra; um /dev/null não se mapeia.
     options += ["--dev-bind", "/dev/null", "/dev/zero"]
-    for folder in ("/tmp", "/dev/shm"):
+    for folder in SCRATCH:
         options += ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs", folder]
     return options
 
@@ -116,11 +134,11 @@ def _devices(limits: Limits) -> list[str]:
 def _python() -> list[str]:
     """As pastas do Python e da biblioteca, sem o que é segredo, que some atrás de pastas vazias."""
     options = []
-    made = {*map(Path, _SYSTEM_FOLDERS), Path("/tmp"), Path("/dev/shm")}
+    made = {*map(Path, _SYSTEM_FOLDERS), *map(Path, SCRATCH)}
     bound = [folder for folder in map(Path, _SYSTEM_FOLDERS) if folder.is_dir() and not folder.is_symlink()]
     for folder in sorted(_shown()):
         if not any(map(folder.is_relative_to, bound)):
-            options += [*_parents(folder, made), "--ro-bind", str(folder), str(folder)]
+            options += [*_parents(folder, made), "--ro-bind", os.path.realpath(folder), str(folder)]
             bound.append(folder)
     for folder in _secrets(bound):
         options += ["--size", "4096", "--tmpfs", str(folder), "--remount-ro", str(folder)]
@@ -157,8 +175,8 @@ def environment(home: str, *, isolated: bool) -> dict[str, str]:
         "LOGNAME": "estudante",
         "CURSO_PERFIL": "rapido",
         "CURSO_DISPOSITIVO": "cpu",
-        "CURSO_CACHE": "/tmp/curso",
-        "MPLBACKEND": "Agg",
+        "CURSO_CACHE": CACHE if isolated else "/tmp/curso",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
@@ -172,7 +190,9 @@ def _package() -> Path:
 def _shown() -> set[Path]:
     """As pastas do Python e da biblioteca, que a caixa mostra além das do sistema."""
     shown = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parents[1], _package()}
-    return shown | {Path(sysconfig.get_path("stdlib")), *_libraries()}
+    shown |= {Path(executable()).parents[1], Path(sysconfig.get_path("stdlib")), *_libraries()}
+    # Um `..` passaria por pastas que a caixa não tem.
+    return {Path(os.path.realpath(folder)) if ".." in folder.parts else folder for folder in shown}
 
 
 def _libraries() -> set[Path]:

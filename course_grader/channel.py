@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from course_grader.clock import NET, TICK, Clock
 from course_grader.inside.wire import MAX_LINE, Caps, Decoder, WireError
-
-TICK = 0.1
 
 
 class ChannelError(Exception):
@@ -29,6 +28,10 @@ class ChildDied(ChannelError):
 
 class ChildLate(ChannelError):
     """A resposta não chegou inteira no prazo."""
+
+
+class Starved(ChannelError):
+    """A máquina não deu ao processo o tempo do prazo; não é culpa dele."""
 
 
 class Violation(ChannelError):
@@ -46,29 +49,59 @@ class Channel:
         connection: a nossa ponta.
         caps: quanto uma resposta pode ocupar.
         watch: chamada de vez em quando durante a espera; levanta se o processo abusa da máquina.
+        clock: o tempo dos prazos; sem ele, o da parede.
+        nudge: avisa o processo de que o prazo acabou, para que ele pare sozinho.
+
+    Attributes:
+        spent: segundos que o último pedido levou, pelo relógio dos prazos.
     """
 
-    def __init__(self, connection: socket.socket, caps: Caps, watch: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        caps: Caps,
+        watch: Callable[[], None],
+        clock: Clock | None = None,
+        nudge: Callable[[], None] = lambda: None,
+    ) -> None:
         self.connection = connection
         self.caps = caps
         self.watch = watch
+        self.clock = clock or Clock()
+        self.nudge = nudge
+        self.spent = 0.0
         connection.setblocking(False)
-        self._limit = 0.0
-        self._next_watch = time.monotonic() + TICK
+        self._seconds = self._grace = 0.0
+        self._next_look = 0.0
         self._pending = bytearray()
 
-    def request(self, message: dict[str, Any], blobs: Sequence[bytes], seconds: float) -> dict[str, Any]:
+    def request(
+        self, message: dict[str, Any], blobs: Sequence[bytes], seconds: float, grace: float = 0.0
+    ) -> dict[str, Any]:
         """Envia um pedido e devolve a resposta, com ``answer`` já decodificada.
 
         Args:
             message: o pedido.
             blobs: bytes dos arrays que ele cita.
             seconds: prazo para enviar tudo e receber tudo.
+            grace: quanto se espera ainda, depois de avisar que o prazo acabou.
 
         Raises:
             ChannelError: a resposta não veio, veio tarde ou não é uma resposta; o canal não serve mais.
         """
-        self._limit = time.monotonic() + seconds
+        self._seconds, self._grace = seconds, grace
+        self.clock.start()
+        self._next_look = self.clock.begin + min(TICK, seconds)
+        try:
+            return self._converse(message, blobs)
+        finally:
+            self.spent = self.clock.stop()
+
+    def close(self) -> None:
+        """Fecha a nossa ponta."""
+        self.connection.close()
+
+    def _converse(self, message: dict[str, Any], blobs: Sequence[bytes]) -> dict[str, Any]:
         if self._pending or self._waiting():
             raise Violation("havia bytes no canal antes do pedido")
         token = secrets.token_hex(8)
@@ -84,10 +117,6 @@ class Channel:
         if self._pending:
             raise Violation("sobraram bytes depois da resposta")
         return reply
-
-    def close(self) -> None:
-        """Fecha a nossa ponta."""
-        self.connection.close()
 
     def _read_json(self) -> dict[str, Any]:
         while (end := self._pending.find(b"\n")) < 0:
@@ -137,15 +166,22 @@ class Channel:
         ends = [self.connection]
         while True:
             # Pelo relógio, e não só quando nada chega: quem pinga um byte de cada vez não escapa de ser olhado.
-            if time.monotonic() >= self._next_watch:
-                self.watch()
-                self._next_watch = time.monotonic() + TICK
-            left = self._limit - time.monotonic()
-            if left <= 0:
-                raise ChildLate("o prazo acabou")
-            ready = select.select(ends if reading else [], [] if reading else ends, [], min(left, TICK))
+            if time.monotonic() >= self._next_look:
+                self._look()
+            ready = select.select(ends if reading else [], [] if reading else ends, [], min(TICK, self._seconds))
             if ready[0] or ready[1]:
                 return
+
+    def _look(self) -> None:
+        self.watch()
+        spent, limit = self.clock.look(), self._seconds + self._grace
+        if spent >= limit:
+            raise ChildLate("o prazo acabou")
+        if self.clock.wall >= NET * limit:
+            raise Starved("a máquina, ocupada, não lhe deu tempo")
+        if spent >= self._seconds:
+            self.nudge()
+        self._next_look = time.monotonic() + TICK
 
     def _waiting(self) -> bool:
         return bool(select.select([self.connection], [], [], 0)[0])

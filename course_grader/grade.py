@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from course_grader.assignment import Assignment, Case
-from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Violation
+from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Starved, Violation
 from course_grader.inside.wire import NoAnswer
 from course_grader.result import Deadlines, QuestionResult, Result
 from course_grader.sandbox import Sandbox
-from course_grader.submission import SubmissionError, read_cells, visible
+from course_grader.submission import Cells, SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
 from course_lib import text
 from course_lib.exercises.answers import Mistake
@@ -27,12 +27,27 @@ from course_lib.exercises.question import Question
 # Segundos de cada célula quando as anteriores já gastaram o tempo de todas.
 HURRY = 1.0
 
+# Quantas observações, e quantos alarmes, cabem num relatório.
+MANY = 30
+
+# Erros que dizem que a máquina é outra; os demais podem ser do caderno, se ele veio sem saídas.
+_ELSEWHERE = ("ImportError", "OSError", "FileNotFoundError", "PermissionError", "EOFError", "UsageError")
+
 # Os juízes e os sorteios usam o gerador global do PyTorch, e as entregas são corrigidas em linhas paralelas.
 _one_at_a_time = threading.Lock()
 
 
+class TryAlone(Exception):
+    """Um prazo acabou enquanto outras entregas dividiam a máquina: antes de valer, que se corrija de novo, sozinha."""
+
+
 def grade_submission(
-    content: bytes, assignment: Assignment, sandbox: Sandbox, deadlines: Deadlines | None = None
+    content: bytes,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    deadlines: Deadlines | None = None,
+    *,
+    alone: bool = True,
 ) -> Result:
     """Corrige uma entrega.
 
@@ -41,12 +56,14 @@ def grade_submission(
         assignment: o exercício da turma.
         sandbox: a caixa em que o código dela roda.
         deadlines: os prazos.
+        alone: se nenhuma outra entrega é corrigida ao mesmo tempo.
 
     Returns:
         O resultado; uma entrega ilegível tem nota zero, com a razão em ``notes``.
 
     Raises:
         SandboxError: a caixa não funciona.
+        TryAlone: um prazo acabou e custou pontos, e talvez não seja culpa dela.
     """
     start = time.monotonic()
     result = Result([QuestionResult(q.name, q.function, q.points) for q in assignment.exercise.questions])
@@ -63,47 +80,64 @@ def grade_submission(
     result.notes += notebook.notes
     result.fingerprint = fingerprint
     result.alarms += suspicions(notebook.cells)
-    student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
+    student = _Student(sandbox, notebook, deadlines or Deadlines(), result, alone=alone)
     try:
-        pairs = list(zip(assignment.exercise.questions, result.questions, strict=True))
-        failed = [pair for pair in pairs if _grade_question(student, assignment, *pair)]
-        if failed:
-            _tell_more(student.fresh(), assignment, failed)
+        _mark_all(student, assignment, list(zip(assignment.exercise.questions, result.questions, strict=True)))
     finally:
         sandbox.kill()
+    if result.total < sum(question.points for question in result.questions):
+        if student.late and not alone:
+            raise TryAlone
+        result.alarms += student.differences
+    result.notes, result.alarms = _few(result.notes), _few(result.alarms)
     result.seconds = round(time.monotonic() - start, 2)
     return result
 
 
-def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
-    """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
-    try:
-        for case in assignment.hidden[question.name]:
-            hint = _verdict(student, question, case, student.call(case), secret=True)
-            if hint is not None:
-                outcome.hint = hint
-                return True
-    except _Stopped as stop:
-        outcome.hint = str(stop)
-        return False
-    outcome.mark = question.points
+def _mark_all(student: _Student, assignment: Assignment, pairs: Sequence[tuple[Question, QuestionResult]]) -> None:
+    """As dicas, pelos casos públicos, e depois as notas, pelos ocultos.
+
+    O que o processo diz dos públicos pode ser contado inteiro, porque ele ainda não viu nenhum oculto; do que ele diz
+    depois, nada chega ao relatório.
+    """
+    stopped = [_hint(student, assignment.public[question.name], question, outcome) for question, outcome in pairs]
+    student.hush()
+    for (question, outcome), gone in zip(pairs, stopped, strict=True):
+        if not gone:
+            _mark(student, assignment.hidden[question.name], question, outcome)
+
+
+def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> bool:
+    """Põe a dica da questão, se um caso público falha; verdadeiro se ele custou o processo ou o prazo."""
+    for case in cases:
+        try:
+            reply = student.call(case)
+        except _Stopped as stop:
+            outcome.hint = str(stop)
+            return True
+        hint = _verdict(student, question, case, reply, secret=False)
+        if hint is not None:
+            outcome.hint = hint
+            return _is_late(reply)
     return False
 
 
-def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple[Question, QuestionResult]]) -> None:
-    """Troca a dica pela de um caso público que também falhe: ele não esconde nada, e ela pode citar o erro.
+def _mark(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> None:
+    """Põe a nota da questão e, se um caso oculto falha e nenhum público falhou, a dica que não cita nada."""
+    try:
+        for case in cases:
+            hint = _verdict(student, question, case, student.call(case), secret=True)
+            if hint is not None:
+                outcome.hint = outcome.hint or hint
+                return
+    except _Stopped as stop:
+        outcome.hint = outcome.hint or str(stop)
+        return
+    outcome.mark, outcome.hint = question.points, ""
 
-    Só num processo que nunca viu um caso oculto: outro contaria, no texto de um erro público, os ocultos que guardou.
-    """
-    for question, outcome in failed:
-        try:
-            for case in assignment.public[question.name]:
-                hint = _verdict(student, question, case, student.call(case), secret=False)
-                if hint is not None:
-                    outcome.hint = hint
-                    break
-        except _Stopped:
-            continue
+
+def _is_late(reply: dict[str, Any]) -> bool:
+    return type(reply.get("error")) is dict and reply["error"].get("kind") == NoAnswer.LATE
 
 
 def _verdict(student: _Student, question: Question, case: Case, reply: dict[str, Any], *, secret: bool) -> str | None:
@@ -135,21 +169,34 @@ def _explain(error: dict[str, Any], question: Question, case: Case, longest: int
     if kind == NoAnswer.UNFIT:
         # O texto também vem de lá: com uma entrada oculta na mão, ele poderia citá-la.
         return "a resposta é grande demais." if secret else f"{_text(error, 'text') or 'a resposta não serve'}."
+    told = StumbleKind(kind) if kind in list(StumbleKind) else StumbleKind.ERROR
+    if secret:
+        # A linha e até o nome do tipo são números que o processo escolhe, com a entrada oculta na mão.
+        return explain(Stumble(told, type="um erro"), question, case.message["names"], secret=True)
     line = error.get("line")
     stumble = Stumble(
-        StumbleKind(kind) if kind in list(StumbleKind) else StumbleKind.ERROR,
+        told,
         _text(error, "text"),
         _text(error, "type") or "um erro",
         # Uma linha que nenhuma célula tem não é um lugar: é um número que quem respondeu escolheu.
         line if type(line) is int and 0 < line <= longest else 0,
         _text(error, "source"),
     )
-    return explain(stumble, question, case.message["names"], secret=secret)
+    return explain(stumble, question, case.message["names"])
 
 
 def _text(error: dict[str, Any], key: str) -> str:
     value = error.get(key)
     return visible(value[:500]) if type(value) is str else ""
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MANY else [*lines[:MANY], f"e mais {len(lines) - MANY}"]
+
+
+def _line(text: str) -> str:
+    """O texto numa linha só e curta: um erro de três linhas não finge ser três linhas do corretor."""
+    return " ".join(visible(text).split())[:200]
 
 
 class _Stopped(Exception):
@@ -159,26 +206,27 @@ class _Stopped(Exception):
 class _Student:
     """O processo de uma entrega, refeito quando morre, com as células que o deixam no ponto de responder."""
 
-    def __init__(self, sandbox: Sandbox, cells: Sequence[str], deadlines: Deadlines, result: Result) -> None:
+    def __init__(self, sandbox: Sandbox, notebook: Cells, deadlines: Deadlines, result: Result, *, alone: bool) -> None:
         self.sandbox = sandbox
-        self.cells = cells
-        self.longest = max((source.count("\n") + 1 for source in cells), default=0)
+        self.notebook = notebook
+        self.longest = max((source.count("\n") + 1 for source in notebook.cells), default=0)
         self.deadlines = deadlines
         self.result = result
-        self._limit = time.monotonic() + deadlines.total
-        self._cells_limit = self._limit - deadlines.total + deadlines.cells
+        self.late = False
+        # O que uma célula não fez aqui e fez no caderno: só interessa se custou pontos.
+        self.differences: list[str] = []
+        self._alone = alone
+        self._hushed = False
+        # Segundos do relógio dos prazos: o que a máquina demora não é do estudante.
+        self._left_total, self._left_cells = deadlines.total, deadlines.cells
         self._channel: Channel | None = None
         self._starts = 0
         self._skipped: set[int] = set()
         self._noted: set[int] = set()
 
-    def fresh(self) -> _Student:
-        """A mesma entrega num processo novo, que não viu nada; o que houver nele já não conta para o resultado."""
-        self.sandbox.kill()
-        scratch = Result([])
-        again = _Student(self.sandbox, self.cells, self.deadlines, scratch)
-        again._limit, again._skipped = self._limit, self._skipped
-        return again
+    def hush(self) -> None:
+        """Daqui em diante, o que as células disserem não vai ao relatório."""
+        self._hushed = True
 
     def call(self, case: Case) -> dict[str, Any]:
         """A resposta da função a um caso.
@@ -190,12 +238,13 @@ class _Student:
         seconds = min(self.deadlines.call, self._left())
         name = case.message["function"]
         try:
-            reply = channel.request(
-                dict(case.message) | {"seconds": seconds}, case.blobs, seconds + self.deadlines.grace
-            )
+            reply = channel.request(case.message, case.blobs, seconds, self.deadlines.grace)
         except ChannelError as error:
             raise self._stop(name, error) from None
-        if type(reply.get("error")) is dict and reply["error"].get("kind") == NoAnswer.LATE:
+        finally:
+            self._left_total -= channel.spent
+        if _is_late(reply):
+            self.late = True
             self.result.alarms.append(f"{name}: prazo esgotado")
         return reply
 
@@ -205,47 +254,68 @@ class _Student:
             if self._starts > self.deadlines.restarts:
                 raise _Stopped("o processo da entrega terminou vezes demais, e não houve como continuar.")
             self._starts += 1
-            before = time.monotonic()
             self._channel = self.sandbox.open()
-            # O tempo que a máquina leva para abrir uma caixa não é do estudante.
-            opening = time.monotonic() - before
-            self._limit += opening
-            self._cells_limit += opening
-            for number, source in enumerate(self.cells, start=1):
+            for number, source in enumerate(self.notebook.cells, start=1):
                 if number not in self._skipped and not self._run(number, source):
                     break
         return self._channel
 
     def _run(self, number: int, source: str) -> bool:
         """Executa uma célula; falso se ela custou o processo."""
-        seconds = min(self.deadlines.cell, max(self._cells_limit - time.monotonic(), HURRY), self._left())
-        message = {"op": "cell", "source": source, "number": number, "seconds": seconds}
+        channel = self._channel
+        seconds = min(self.deadlines.cell, max(self._left_cells, HURRY), self._left())
         try:
-            reply = self._channel.request(message, (), seconds + self.deadlines.grace)
+            reply = channel.request({"op": "cell", "source": source}, (), seconds, self.deadlines.grace)
         except ChannelError as error:
             self._skipped.add(number)
-            self.result.notes.append(f"{self._stop(f'célula {number}', error)} A célula foi pulada.")
+            told = f"{self._stop(f'célula {number}', error)} A célula foi pulada."
+            if not self._hushed:
+                self.result.notes.append(told)
             return False
-        error = reply.get("error")
-        if type(error) is dict and number not in self._noted:
-            self._noted.add(number)
-            if error.get("kind") == NoAnswer.LATE:
+        finally:
+            self._left_total -= channel.spent
+            self._left_cells -= channel.spent
+        if number in self._noted or self._hushed:
+            # Uma célula que se atrase agora ainda é pulada da próxima vez.
+            if _is_late(reply):
                 self._skipped.add(number)
-                self.result.notes.append(
-                    f"célula {number}: passou do prazo de {text.number(max(seconds, 1), '.0f')} s e foi interrompida."
-                )
-                self.result.alarms.append(f"célula {number}: prazo esgotado")
-            else:
-                what = ": ".join(filter(None, (_text(error, "type"), _text(error, "text"))))
-                self.result.notes.append(f"célula {number}: parou com {what}")
-                # Um pacote que o estudante tem e quem corrige não tem; o do Colab só existe lá.
-                if what.startswith("ModuleNotFoundError") and "google" not in what:
-                    self.result.alarms.append(f"célula {number}: falta um módulo nesta máquina ({what})")
+            return True
+        error, skipped = reply.get("error"), reply.get("skipped")
+        if type(error) is dict:
+            self._noted.add(number)
+            self._note_error(number, error, seconds)
+        elif type(skipped) is list and skipped:
+            self._noted.add(number)
+            asked = ", ".join(_line(item) for item in skipped[:3] if type(item) is str)
+            self.result.notes.append(f"célula {number}: {asked} não roda na correção")
+            self.differences.append(f"célula {number}: {asked} não roda na correção")
         return True
+
+    def _note_error(self, number: int, error: dict[str, Any], seconds: float) -> None:
+        if error.get("kind") == NoAnswer.LATE:
+            self.late = True
+            self._skipped.add(number)
+            told = text.number(max(seconds, 1), ".0f")
+            self.result.notes.append(f"célula {number}: passou do prazo de {told} s e foi interrompida.")
+            self.result.alarms.append(f"célula {number}: prazo esgotado")
+            return
+        kind = _text(error, "type")
+        what = _line(": ".join(filter(None, (kind, _text(error, "text")))))
+        self.result.notes.append(f"célula {number}: parou com {what}")
+        ran = self.notebook.ran[number - 1]
+        if kind == "ModuleNotFoundError":
+            # Um pacote que o estudante tem e quem corrige não tem.
+            self.result.alarms.append(f"célula {number}: falta um módulo nesta máquina ({what})")
+        elif ran or (ran is None and kind in _ELSEWHERE):
+            self.differences.append(f"célula {number}: rodou no caderno, e na correção parou com {what}")
 
     def _stop(self, where: str, error: ChannelError) -> _Stopped:
         self._channel = None
+        if isinstance(error, Starved) and not self._alone:
+            raise TryAlone from None
+        self.late = self.late or isinstance(error, ChildLate | Starved)
         reasons = {
+            Starved: ("não terminou no prazo.", "prazo esgotado"),
             ChildLate: ("não terminou no prazo.", "prazo esgotado"),
             ChildDied: ("encerrou o processo (memória demais, ou uma saída forçada?).", "processo morto"),
             MemoryAbuse: ("usou memória demais.", "memória esgotada"),
@@ -256,7 +326,7 @@ class _Student:
         return _Stopped(f"{where} {told}")
 
     def _left(self) -> float:
-        left = self._limit - time.monotonic()
-        if left <= 0:
+        if self._left_total <= 0:
+            self.late = True
             raise _Stopped("o prazo da entrega inteira acabou antes desta questão.")
-        return left
+        return self._left_total

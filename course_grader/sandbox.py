@@ -9,15 +9,15 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment
+from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment, executable
 from course_grader.channel import Channel, MemoryAbuse
+from course_grader.clock import Clock
 from course_grader.inside.lockdown import Limits
 from course_grader.inside.wire import Caps
-from course_grader.memory import shared_out_memory, tree_memory
+from course_grader.memory import queued_memory, shared_out_memory, tree_memory
 from course_lib.text import number
 
 # Usuários que não são de ninguém; um por caixa, para que o limite de processos de uma não conte os de outra.
@@ -95,7 +95,7 @@ class Sandbox:
             ours.close()
             self.close()
             raise SandboxError(f"não consegui criar o processo isolado: {failure}")
-        self._channel = Channel(ours, self.confinement.caps, self._watch)
+        self._channel = Channel(ours, self.confinement.caps, self._watch, Clock(self._process.pid), self._nudge)
         return self._channel
 
     def kill(self) -> None:
@@ -150,7 +150,7 @@ class Sandbox:
             "strict": self.confinement.isolated,
             "user": FIRST_USER + (os.getpid() * 16 + self.slot) % USERS if self.confinement.isolated else 0,
         }
-        python = [sys.executable, "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]
+        python = [executable(), "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]
         command = (
             python if not self.confinement.isolated else [*bubblewrap_command(self.confinement.limits), "--", *python]
         )
@@ -201,6 +201,13 @@ class Sandbox:
         said = self._process.stderr.read().decode("utf-8", errors="replace").strip()
         return said.splitlines()[-1][:300] if said else "sem mensagem"
 
+    def _nudge(self) -> None:
+        """Avisa o processo do estudante de que o prazo acabou."""
+        # Quem não é avisado é morto logo depois: perder o aviso não muda quem está atrasado.
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"i")
+            self._answer(PATIENCE)
+
     def _watch(self) -> None:
         """Confere a memória somada dos processos da caixa.
 
@@ -208,9 +215,12 @@ class Sandbox:
             MemoryAbuse: passou do teto.
         """
         limit, root, start = self.confinement.total_memory, self._process.pid, time.monotonic()
-        if start < self._next_look or tree_memory(root) <= limit:
+        if start < self._next_look:
             return
-        used = shared_out_memory(root)
+        queued = queued_memory(root)
+        if tree_memory(root) + queued <= limit:
+            return
+        used = shared_out_memory(root) + queued
         # Olhar de perto muitos processos é caro: não se passa mais de um terço do tempo nisso.
         now = time.monotonic()
         self._next_look = now + 2 * (now - start)

@@ -99,10 +99,17 @@ class Submission:
 
 @dataclass
 class Cells:
-    """O que há de um caderno para executar."""
+    """O que há de um caderno para executar.
+
+    Attributes:
+        cells: o código de cada célula.
+        notes: o que dizer sobre o arquivo.
+        ran: se cada célula rodou até o fim no caderno de quem o entregou; ``None`` se ele veio sem saídas.
+    """
 
     cells: list[str]
     notes: list[str]
+    ran: list[bool | None] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -136,7 +143,7 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
             continue
         if output is not None and os.path.realpath(path) == os.path.realpath(output):
             continue
-        candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
+        candidates = _candidates(path)
         if not candidates:
             ignored.append(_printable(path.name))
         for submission in candidates:
@@ -173,14 +180,16 @@ def read_cells(content: bytes) -> Cells:
         cells = data["cells"]
     else:
         raise SubmissionError("o arquivo é um JSON, mas não um caderno: não há lista de células")
-    sources = [source for cell in cells if (source := _source(cell)) is not None]
+    code = [(source, cell) for cell in cells if (source := _source(cell)) is not None]
+    sources = [source for source, _ in code]
     if not any(source.strip() for source in sources):
         notes.append("o caderno não tem código.")
     if len(sources) > MAX_CELLS:
         notes.append(f"o caderno tem {len(sources)} células de código; só as primeiras {MAX_CELLS} contam.")
     if any(len(source) > MAX_SOURCE for source in sources):
         notes.append("há uma célula grande demais, que foi pulada.")
-    return Cells([source if len(source) <= MAX_SOURCE else "" for source in sources[:MAX_CELLS]], notes)
+    kept = [source if len(source) <= MAX_SOURCE else "" for source in sources[:MAX_CELLS]]
+    return Cells(kept, notes, _ran([cell for _, cell in code[:MAX_CELLS]]))
 
 
 def _decode(content: bytes) -> tuple[str, list[str]]:
@@ -202,6 +211,19 @@ def _source(cell: Any) -> str | None:
     return source if isinstance(source, str) else None
 
 
+def _ran(cells: list[dict[str, Any]]) -> list[bool | None]:
+    """Se cada célula rodou até o fim, pelo que o caderno guarda: o número dela e nenhum erro entre as saídas."""
+    counts = [cell.get("execution_count", cell.get("prompt_number")) for cell in cells]
+    if not any(type(count) is int for count in counts):
+        return [None] * len(cells)
+    kinds = [
+        {output.get("output_type") for output in _list(cell.get("outputs")) if isinstance(output, dict)}
+        for cell in cells
+    ]
+    failed = [any(kind in ("error", "pyerr") for kind in seen) for seen in kinds]
+    return [type(count) is int and not bad for count, bad in zip(counts, failed, strict=True)]
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -220,6 +242,17 @@ def _normalised(source: str) -> str:
         kept.append("→" * (indent > depth) + "←" * (indent < depth) + "".join(code.split()))
         depth = indent
     return "\n".join(kept)
+
+
+def _candidates(path: Path) -> list[Submission]:
+    """As entregas de um arquivo ou de uma pasta; o que nem se consegue olhar é uma, com o problema dito."""
+    try:
+        # Um atalho pode apontar para um nome que o sistema nem aceita: não se segue nem para perguntar.
+        folder = not path.is_symlink() and path.is_dir()
+        return list(_inside_folder(path)) if folder else list(_single(path))
+    except OSError as error:
+        problem = f"não consegui olhar ({error.strerror})"
+        return [Submission(_printable(path.name).strip() or "sem nome", "", path, problem)]
 
 
 def _single(path: Path) -> Iterator[Submission]:
@@ -261,7 +294,11 @@ def _checked(path: Path, label: str, moodle: re.Pattern[str]) -> Submission:
 
 def _latest(group: list[Submission]) -> Submission:
     def when(submission: Submission) -> tuple[bool, float, str]:
-        return (not submission.problem, submission.path.lstat().st_mtime, submission.path.name)
+        try:
+            moment = submission.path.lstat().st_mtime
+        except OSError:
+            moment = 0.0  # Sumiu desde a listagem.
+        return (not submission.problem, moment, submission.path.name)
 
     *older, newest = sorted(group, key=when)
     for submission in older:

@@ -20,12 +20,17 @@ from .lockdown import Limits
 
 def preload() -> None:
     """Importa o que os cadernos usam, para que cada filho já nasça com isso."""
+    import matplotlib.pyplot
     import numpy
     import torch
 
-    import course_lib.viz  # noqa: F401 - o verdadeiro, para que o matplotlib já esteja importado
+    import course_lib.viz  # noqa: F401 - para que já esteja importado
+
+    from . import shell
 
     torch.set_num_threads(1)
+    shell.make_shell()
+    matplotlib.pyplot.get_fignums()
     stand_ins.install()
     # Na primeira vez, tudo isto ainda importa metade do PyTorch, o SciPy e o scikit-learn.
     stand_ins.rehearse()
@@ -71,6 +76,12 @@ class Host:
             self.kill()
             return failure or "o processo da entrega não nasceu"
         return ""
+
+    def interrupt(self) -> None:
+        """Avisa o filho de que o prazo do pedido acabou."""
+        if self._child:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGALRM)
 
     def kill(self) -> None:
         """Mata o filho e espera que nada dele reste."""
@@ -151,6 +162,9 @@ def main(arguments: list[str]) -> int:
             failure = host.start(control, channel)
             channel.close()
             control.sendall(failure.encode()[:500] + b"\n")
+        elif order == b"i":
+            host.interrupt()
+            control.sendall(b"\n")
         elif order == b"k":
             host.kill()
             control.sendall(b"\n")

@@ -17,7 +17,7 @@ import torch
 
 from course_lib.exercises.calls import Stumble, StumbleKind, altered, call
 
-from .notebook import Late, Notebook, deadline
+from .notebook import Late, Notebook, interruptible
 from .objects import InputDecoder
 from .wire import MAX_LINE, Caps, Encoder, NoAnswer, WireError
 
@@ -53,9 +53,8 @@ def serve(channel: socket.socket) -> None:
 
 def _attend(request: dict[str, Any], notebook: Notebook, file: Any, encoder: Encoder) -> dict[str, Any]:
     if request["op"] == "cell":
-        with deadline(request["seconds"]):
-            notebook.run(request["source"], request["number"])
-        return {}
+        with interruptible():
+            return {"skipped": notebook.run(request["source"])}
     # Duas cópias independentes dos mesmos bytes: uma para o estudante, outra para ver se ele a alterou.
     size = request["bytes"]
     raw = file.read(size)
@@ -66,7 +65,7 @@ def _attend(request: dict[str, Any], notebook: Notebook, file: Any, encoder: Enc
     if not callable(function):
         raise Stumble(StumbleKind.NOT_CALLABLE)
     torch.manual_seed(request["seed"])
-    with deadline(request["seconds"]):
+    with interruptible():
         answer = call(function, request["function"], given)
     return {"answer": encoder.encode(answer), "altered": altered(inputs, given)}
 
@@ -91,8 +90,8 @@ def _similar(request: dict[str, Any], notebook: Notebook) -> str:
     """O nome parecido com o pedido que o estudante definiu, para a dica."""
     import difflib
 
-    mine = [name for name, value in notebook.namespace.items() if callable(value)]
-    return next(iter(difflib.get_close_matches(request["function"], mine, n=1, cutoff=0.7)), "")
+    near = difflib.get_close_matches(request["function"], notebook.functions(), n=1, cutoff=0.7)
+    return next(iter(near), "")
 
 
 def _said(error: BaseException) -> str:

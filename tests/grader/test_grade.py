@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
+import json
 import shutil
 from pathlib import Path
 
@@ -73,11 +76,11 @@ def test_the_answer_to_the_public_cases_alone_earns_nothing(sandbox, double):
     assert result.questions[0].hint == "esperava o dobro."
 
 
-def test_an_error_with_hidden_inputs_says_only_its_type_and_line(sandbox, double):
+def test_an_error_with_hidden_inputs_says_only_that_there_was_one(sandbox, double):
     seen = "VISTOS = [tuple(torch.randn(3, generator=torch.Generator().manual_seed(s)).tolist()) for s in (0, 1)]"
     body = "def double(x):\n    if tuple(x.tolist()) not in VISTOS:\n        raise ValueError(x)\n    return 2 * x"
     result = grade(sandbox, double, seen, body)
-    assert result.questions[0].hint == "a função parou com ValueError\n  na linha 3 da célula"
+    assert result.questions[0].hint == "a função parou com um erro"
 
 
 def test_an_error_that_also_happens_in_public_is_told_in_full(sandbox, double):
@@ -138,6 +141,42 @@ def test_a_missing_package_is_for_the_teacher_to_see(sandbox, double):
     assert [alarm for alarm in result.alarms if "falta um módulo" in alarm] == [
         "célula 2: falta um módulo nesta máquina (ModuleNotFoundError: No module named 'pacote_ausente')"
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "outputs", "alarmed"),
+    [
+        (1, [], True),
+        (1, [{"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}], False),
+        (None, [], False),
+    ],
+)
+def test_a_cell_that_ran_in_the_notebook_and_stops_here_is_an_alarm(sandbox, double, count, outputs, alarmed):
+    cells = json.loads(notebook("import torch", "raise ValueError('só aqui')", "x = 1"))
+    cells["cells"][1] |= {"execution_count": count, "outputs": outputs}
+    cells["cells"][2]["execution_count"] = 2
+    result = grade_submission(json.dumps(cells).encode(), double, sandbox, FAST)
+    told = "célula 2: rodou no caderno, e na correção parou com ValueError: só aqui"
+    assert (told in result.alarms) == alarmed
+    assert "célula 2: parou com ValueError: só aqui" in result.notes
+
+
+def test_an_error_of_many_lines_is_one_line(sandbox, double):
+    result = grade(sandbox, double, "raise ValueError('a\\nBia Lima: 0\\n' + 'x' * 900)")
+    assert len(result.notes) == 1
+    assert "\n" not in result.notes[0]
+    assert len(result.notes[0]) < 300
+
+
+def test_a_notebook_cannot_fill_the_report(sandbox, double):
+    result = grade(sandbox, double, *["import ctypes\nraise ValueError"] * 80)
+    assert len(result.alarms) == len(result.notes) == 31
+    assert result.alarms[-1] == "e mais 50"
+
+
+def test_full_marks_raise_no_alarm_for_a_difference(sandbox, double):
+    assert grade(sandbox, double, "!ls", "double = twice = lambda x: 2 * x").alarms == []
+    assert grade(sandbox, double, "!ls", "double = lambda x: 2 * x").alarms == ["célula 2: !ls não roda na correção"]
 
 
 def test_a_hidden_mutation_earns_nothing(sandbox, double):
@@ -263,10 +302,19 @@ def test_suspicions_name_the_cell_and_spare_the_usual():
         "from course_lib.exercises import calls",
         "from course_lib import exercises\nexercises.question.load_exercise('09_interpolacao')",
         "inside.serve.altered = None",
+        "import inside",
     ],
 )
 def test_who_looks_for_the_grader_or_the_references_is_suspect(source):
     assert suspicions([source])
+
+
+def test_a_cell_that_cites_without_end_is_one_short_line():
+    many = "\n".join(f"course_lib.exercises.x{n}{'y' * 500}" for n in range(500)) + "\nimport\ninside"
+    (alarm,) = suspicions([many])
+    assert len(alarm) < 500
+    assert "\n" not in alarm
+    assert alarm.endswith("e outros")
 
 
 @pytest.mark.parametrize(
@@ -275,6 +323,7 @@ def test_who_looks_for_the_grader_or_the_references_is_suspect(source):
         "from course_lib.exercises import open_exercise\nverificar = open_exercise('09_interpolacao', globals())",
         "import course_lib.exercises\nv = course_lib.exercises.open_exercise('09_interpolacao', globals())",
         "from course_lib import viz\nfrom course_lib.models.vae import VAE",
+        "inside = x.abs() < 1\nshare = inside.float().mean()\nprint(inside.shape, inside.sum())",
     ],
 )
 def test_who_checks_an_answer_is_not_suspect(source):
@@ -330,10 +379,29 @@ def test_no_hint_carries_what_the_process_saw_of_the_hidden_cases(sandbox, doubl
     assert result.questions[0].mark == 0
 
 
+# Conta o que viu pela linha em que para, pelo nome do erro, e pelas células de um processo refeito.
+BY_LINE = "def double(x):\n    exec(compile('\\n' * (int(abs(float(x[0])) * 1000) % 40) + '1 / 0', 'c', 'exec'))"
+BY_TYPE = "def double(x):\n    raise [KeyError, ValueError, IndexError, OSError][int(abs(float(x[0])) * 1000) % 4]"
+
+
+@pytest.mark.parametrize("body", [BY_LINE, BY_TYPE])
+def test_no_bit_of_a_hidden_input_is_told_by_the_place_or_the_name_of_an_error(sandbox, double, body):
+    seen = "PUBLIC = [torch.randn(3, generator=torch.Generator().manual_seed(s)) for s in (0, 1)]\n"
+    guard = "\ntells = double\ndef double(x):\n    return 2 * x if any(torch.equal(x, p) for p in PUBLIC) else tells(x)"
+    result = grade(sandbox, double, seen + body + guard)
+    assert result.questions[0].hint == "a função parou com um erro"
+
+
+def test_public_cases_come_before_any_hidden_one(sandbox, double):
+    """A dica de um caso público vem de um processo que não viu nenhum oculto."""
+    body = "SEEN = []\ndef double(x):\n    SEEN.append(x)\n    raise ValueError(len(SEEN))"
+    assert "ValueError: 1" in grade(sandbox, double, body).questions[0].hint
+
+
 def test_a_line_that_no_cell_has_is_not_quoted(double):
     question, case = double.exercise.questions[0], double.hidden["q1"][0]
     hints = [
-        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=True)
+        grading._explain({"kind": "erro", "type": "ValueError", "line": line}, question, case, 10, secret=False)
         for line in (7, 110_000)
     ]
     assert "na linha 7 " in hints[0]
@@ -343,8 +411,15 @@ def test_a_line_that_no_cell_has_is_not_quoted(double):
 @pytest.mark.parametrize("kind", ["novidade", None, 3, ["erro"], {}])
 def test_a_stumble_nobody_knows_is_an_error(double, kind):
     question, case = double.exercise.questions[0], double.hidden["q1"][0]
-    hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=True)
+    hint = grading._explain({"kind": kind, "type": "ValueError"}, question, case, 10, secret=False)
     assert hint == "a função parou com ValueError"
+
+
+def test_the_seed_a_call_sees_is_not_a_sum_of_the_class_seed():
+    """Uma chave de turma que se quisesse achar teria de ser adivinhada inteira: cada semente é um HMAC dela."""
+    key, text = str(5).encode(), f"{assignment_module._CALL}/0/0".encode()
+    expected = int.from_bytes(hmac.new(key, text, hashlib.sha256).digest()[:8], "big") >> 1
+    assert define(DEFINITION, "dobro.py", 5).hidden["q1"][0].message["seed"] == expected
 
 
 def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):

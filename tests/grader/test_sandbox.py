@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,7 @@ from course_grader import bubblewrap
 from course_grader import sandbox as module
 from course_grader.bubblewrap import SandboxError, bubblewrap_command, require_sandbox
 from course_grader.inside.lockdown import Limits
-from course_grader.memory import shared_out_memory, tree_memory
+from course_grader.memory import queued_memory, shared_out_memory, tree_memory
 from course_grader.sandbox import Confinement, Sandbox
 
 # Num clone que mora em /tmp, o caminho até ele é a única coisa que há lá.
@@ -40,7 +42,7 @@ raise RuntimeError(json.dumps({
 
 
 def run(channel, source):
-    return channel.request({"op": "cell", "source": source, "number": 1, "seconds": 20}, (), 30)
+    return channel.request({"op": "cell", "source": source}, (), 30)
 
 
 def test_what_the_student_sees(sandbox):
@@ -51,7 +53,8 @@ def test_what_the_student_sees(sandbox):
     assert seen is not None, reply["error"]["text"]
     assert seen["uid"] != 0
     assert seen["pid"] == 1
-    assert seen["proc"] == seen["definitions"] == seen["secrets"] == seen["writable"] == seen["open"] == []
+    assert set(seen["proc"]) == {"self", "cpuinfo", "meminfo"}
+    assert seen["definitions"] == seen["secrets"] == seen["writable"] == seen["open"] == []
     assert set(seen["tmp"]) == CLONE
     assert seen["unshare"] == seen["memfd"] == -1
     assert seen["nproc"] == [64, 64]
@@ -109,6 +112,17 @@ def test_memory_is_summed_over_the_family():
     assert tree_memory(2**22 - 1) == shared_out_memory(2**22 - 1) == 0
 
 
+def test_memory_in_the_queues_of_sockets_is_counted():
+    before = queued_memory(os.getpid())
+    pairs = [socket.socketpair() for _ in range(20)]
+    grown = queued_memory(os.getpid()) - before
+    for pair in pairs:
+        for end in pair:
+            end.close()
+    assert grown >= 40 * 2**16
+    assert queued_memory(2**22 - 1) == 0
+
+
 def shown_files(*folders):
     """Os arquivos que a caixa mostra nestas pastas."""
     found = subprocess.run(
@@ -152,8 +166,40 @@ def test_another_copy_of_the_course_is_hidden_too(needs_sandbox, installed):
 
 def test_python_that_lives_in_tmp_stays_in_sight(needs_sandbox, monkeypatch):
     monkeypatch.setattr(bubblewrap, "_shown", lambda: {Path("/tmp/curso/.venv")})
-    command = bubblewrap_command(Limits())
+    command = bubblewrap._assemble(Limits())
     assert command.index("/tmp") < command.index("/tmp/curso/.venv")
+
+
+def test_a_python_called_through_a_relative_path_works(needs_sandbox, monkeypatch):
+    """``../.venv/bin/python -m course_grader``: o caminho passa por uma pasta que a caixa não tem."""
+    here = Path(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(here.parent / ".." / here.parent.name / here.name))
+    monkeypatch.setattr(sys, "prefix", str(Path(sys.prefix) / ".." / Path(sys.prefix).name))
+    require_sandbox()
+    command = bubblewrap_command(Limits())
+    assert not [part for part in command if ".." in Path(part).parts]
+    found = subprocess.run(
+        [*command, "--", bubblewrap.executable(), "-c", "import sys, torch; print(sys.prefix)"],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()) == Path(sys.prefix).resolve()
+
+
+def test_no_source_of_the_box_is_a_link(needs_sandbox, installed):
+    """O bubblewrap 0.12 recusa montar um atalho."""
+    command = bubblewrap_command(Limits())
+    sources = [command[n + 1] for n, part in enumerate(command) if part.startswith("--ro-bind")]
+    assert len(sources) > 5
+    assert [source for source in sources if os.path.realpath(source) != source] == []
+
+
+def test_a_folder_that_bubblewrap_refuses_is_known_at_the_start(needs_sandbox, monkeypatch, tmp_path):
+    """A lista verdadeira é experimentada, e não uma caixa qualquer."""
+    monkeypatch.setattr(bubblewrap, "_package", lambda: tmp_path / "sumiu")
+    with pytest.raises(SandboxError, match="sumiu"):
+        require_sandbox()
 
 
 def test_without_bubblewrap_it_says_how_to_install(monkeypatch):

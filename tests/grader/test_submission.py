@@ -212,3 +212,18 @@ def test_a_file_named_as_a_number_is_not_the_participant_of_that_number(tmp_path
 
 def test_visible_text_has_no_commands_and_can_be_written():
     assert visible("a\ud800\x1b[2J\nção") == "a��[2J\nção"
+
+
+def test_one_entry_that_cannot_be_looked_at_does_not_stop_the_class(tmp_path):
+    """Um atalho para um nome que o sistema de arquivos não aceita, solto, como pasta ou dentro de uma."""
+    (tmp_path / "ana.ipynb").write_bytes(b"{}")
+    (tmp_path / "bia.ipynb").symlink_to("x" * 300)
+    (tmp_path / "caio").symlink_to("x" * 300)
+    (tmp_path / "davi").mkdir()
+    (tmp_path / "davi" / "lista.ipynb").symlink_to("x" * 300)
+    found, ignored = find_submissions(tmp_path)
+    problems = {entry.student: entry.problem for entry in found}
+    assert problems["ana"] == ""
+    assert "atalho" in problems["bia"]
+    assert "atalho" in problems["davi"]
+    assert ignored == ["caio"]
