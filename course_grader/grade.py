@@ -1,7 +1,8 @@
 """A correção de uma entrega: as células numa caixa, as chamadas com entradas ocultas, o julgamento aqui.
 
-A nota de uma questão é tudo ou nada: os pontos dela, se a função acerta todos os casos ocultos. O que o processo do
-estudante diz de si mesmo (um erro, um argumento alterado) só pode tirar pontos.
+A nota de uma questão é tudo ou nada: os pontos dela, se a função acerta todos os casos ocultos; ou, se o professor
+quer, a parte dos casos que ela acerta. O que o processo do estudante diz de si mesmo (um erro, um argumento alterado)
+só pode tirar pontos.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from course_grader.assignment import Assignment, Case
 from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Violation
 from course_grader.inside.wire import NoAnswer
-from course_grader.result import Deadlines, QuestionResult, Result
+from course_grader.result import Deadlines, QuestionResult, Result, blank, stale
 from course_grader.sandbox import Sandbox
 from course_grader.submission import SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
@@ -32,7 +33,11 @@ _one_at_a_time = threading.Lock()
 
 
 def grade_submission(
-    content: bytes, assignment: Assignment, sandbox: Sandbox, deadlines: Deadlines | None = None
+    content: bytes,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    deadlines: Deadlines | None = None,
+    previous: Result | None = None,
 ) -> Result:
     """Corrige uma entrega.
 
@@ -41,6 +46,7 @@ def grade_submission(
         assignment: o exercício da turma.
         sandbox: a caixa em que o código dela roda.
         deadlines: os prazos.
+        previous: o resultado que ela já tem; só se corrigem as questões que mudaram desde então.
 
     Returns:
         O resultado; uma entrega ilegível tem nota zero, com a razão em ``notes``.
@@ -49,7 +55,11 @@ def grade_submission(
         SandboxError: a caixa não funciona.
     """
     start = time.monotonic()
-    result = Result([QuestionResult(q.name, q.function, q.points) for q in assignment.exercise.questions])
+    todo = {question.name for question in assignment.exercise.questions}
+    result = blank(assignment, previous)
+    if previous is not None:
+        todo = stale(previous, assignment)
+        result.notes, result.alarms = [], []
     try:
         # Um de cada vez: um JSON hostil ocupa, enquanto é lido, muitas vezes o seu tamanho.
         with _one_at_a_time:
@@ -65,18 +75,25 @@ def grade_submission(
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook.cells, deadlines or Deadlines(), result)
     try:
-        pairs = list(zip(assignment.exercise.questions, result.questions, strict=True))
+        both = zip(assignment.exercise.questions, result.questions, strict=True)
+        pairs = [pair for pair in both if pair[0].name in todo]
         failed = [pair for pair in pairs if _grade_question(student, assignment, *pair)]
         if failed:
             _tell_more(student.fresh(), assignment, failed)
     finally:
         sandbox.kill()
     result.seconds = round(time.monotonic() - start, 2)
+    if previous is not None:
+        # O que se disse das outras questões continua dito, na ordem em que estava.
+        result.notes = list(dict.fromkeys([*previous.notes, *result.notes]))
+        result.alarms = list(dict.fromkeys([*previous.alarms, *result.alarms]))
     return result
 
 
 def _grade_question(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
     """Põe a nota da questão; verdadeiro se ela respondeu errado, e a dica talvez possa dizer mais."""
+    if assignment.by_case:
+        return _grade_cases(student, assignment, question, outcome)
     try:
         for case in assignment.hidden[question.name]:
             hint = _verdict(student, question, case, student.call(case), secret=True)
@@ -88,6 +105,25 @@ def _grade_question(student: _Student, assignment: Assignment, question: Questio
         return False
     outcome.mark = question.points
     return False
+
+
+def _grade_cases(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> bool:
+    """O mesmo, quando cada caso vale a sua parte: uma resposta errada não esconde as certas."""
+    cases, right, stopped, wrong = assignment.hidden[question.name], 0, 0, False
+    for case in cases:
+        try:
+            hint = _verdict(student, question, case, student.call(case), secret=True)
+        except _Stopped as stop:
+            hint, stopped = str(stop), stopped + 1
+        else:
+            wrong = wrong or hint is not None
+        right += hint is None
+        outcome.hint = outcome.hint or hint or ""
+        # Cada processo morto custa um dos poucos recomeços da entrega, que são de todas as questões.
+        if stopped == 2:
+            break
+    outcome.mark = question.points if right == len(cases) else round(question.points * right / len(cases), 4)
+    return wrong
 
 
 def _tell_more(student: _Student, assignment: Assignment, failed: Sequence[tuple[Question, QuestionResult]]) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from course_grader.batch import Marked
-from course_grader.moodle import WorksheetError, fill_worksheet
+from course_grader.moodle import fill_worksheet
 from course_grader.report import code, report_name, same_code, write_reports
 from course_grader.result import QuestionResult, Result
+from course_grader.spreadsheet import WorksheetError, harmless
 from course_grader.submission import Submission
-from course_grader.table import harmless, write_marks
+from course_grader.table import write_marks
 from course_lib.exercises.question import load_exercise
 
 EXERCISE = load_exercise("09_interpolacao")
@@ -112,10 +113,10 @@ WORKSHEET = (
 )  # fmt: skip
 
 
-def fill(tmp_path, text, entries, encoding="utf-8"):
+def fill(tmp_path, text, entries, encoding="utf-8", full=8.0):
     source, target = tmp_path / "planilha.csv", tmp_path / "cheia.csv"
     source.write_bytes(text.encode(encoding))
-    outcome = fill_worksheet(source, target, entries)
+    outcome = fill_worksheet(source, target, entries, full)
     return outcome, target.read_bytes().decode(encoding)
 
 
