@@ -113,6 +113,7 @@ def grade_class(options: Namespace) -> int:
         attempts = term.attempts(submissions)
         deadlines, store = Deadlines(), Store(options.saida)
         marked, jobs = batch.plan(attempts, assignment, deadlines, store)
+        term.annotate(marked)
         say(f"{assignment.exercise.name}: {len(attempts)} entregas, {len(marked) - _missing(marked)} já corrigidas")
         if ignored:
             say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
@@ -134,10 +135,11 @@ def _announce(
     strangers = term.rules.strangers(submissions)
     if strangers:
         say(f"⚠ Há prorrogação para quem não está na turma: {', '.join(strangers)}")
-    mended = [stale(job.previous, assignment) for job in jobs if job.previous is not None]
+    mended = [job for job in jobs if job.previous is not None]
     if mended:
-        names = sorted(set().union(*mended))
-        say(f"Só se corrige de novo o que mudou: {', '.join(names)}, em {len(mended)} cadernos")
+        names = sorted(set().union(*(stale(job.previous, assignment) for job in mended)))
+        people = sum(len(job.owners) for job in mended)
+        say(f"Só se corrige de novo o que mudou: {', '.join(names)}, em {people} entregas")
 
 
 def _require_everything(options: Namespace) -> None:

@@ -320,8 +320,9 @@ def _latest(group: list[Submission], functions: Sequence[str]) -> Submission:
     ranked = sorted(((rank(submission), submission) for submission in group), key=lambda pair: pair[1].path.name)
     *older, (best, newest) = sorted(ranked, key=lambda pair: pair[0])
     newest.others = [submission for _, submission in older]
-    for _, submission in older:
-        why = "vale a mais recente" if submission.when <= newest.when else "vale a que tem as funções pedidas"
+    for other, submission in older:
+        lacks = best[1] and not other[1] and not submission.problem
+        why = "vale a que tem as funções pedidas" if lacks else "vale a mais recente"
         if submission.when > latest:
             why = "a data dela está no futuro"
             newest.alarms.append(f"{submission.file} tem data no futuro e não contou; veja de quem é")

@@ -54,12 +54,16 @@ class Term:
             return [self._counted(submission) for submission in submissions]
         return [attempt for submission in submissions for attempt in [submission, *reversed(submission.others)]]
 
-    def settle(self, marked: list[Marked]) -> list[Marked]:
-        """Junta o que o professor leu e o desconto do atraso, e deixa uma entrega por pessoa."""
-        people = defaultdict(list)
+    def annotate(self, marked: list[Marked]) -> None:
+        """Junta a cada entrega o desconto do atraso e o que o professor leu da discussão."""
         for entry in marked:
             entry.lost = self.rules.lost(entry.submission)
             entry.read = self.book.of(entry.submission) if self.book is not None else None
+
+    def settle(self, marked: list[Marked]) -> list[Marked]:
+        """Deixa uma entrega por pessoa, e um lugar para cada uma no arquivo da discussão."""
+        people = defaultdict(list)
+        for entry in marked:
             people[entry.submission.key].append(entry)
         chosen = [self._best(entries) for entries in people.values()]
         if self.book is not None:
