@@ -21,6 +21,9 @@ from course_grader.submission import Submission, SubmissionError, UnreachableErr
 from course_lib.files import write_atomically
 from course_lib.text import number
 
+# Quantos alarmes de uma entrega se mostram, e quantas letras de cada um.
+MAX_ALARMS, MAX_ALARM = 20, 300
+
 
 @dataclass
 class Marked:
@@ -55,8 +58,10 @@ class Marked:
 
     @property
     def alarms(self) -> list[str]:
-        """O que o professor deve olhar."""
-        return self.submission.alarms + (self.result.alarms if self.result else [])
+        """O que o professor deve olhar: poucas linhas, cada uma numa linha só, por mais que um caderno as provoque."""
+        told = self.submission.alarms + (self.result.alarms if self.result else [])
+        more = [f"… e mais {len(told) - MAX_ALARMS}"] if len(told) > MAX_ALARMS else []
+        return [" ".join(alarm.split())[:MAX_ALARM] for alarm in told[:MAX_ALARMS]] + more
 
 
 @dataclass

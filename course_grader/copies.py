@@ -5,9 +5,9 @@ nome"; cada trecho de ``K`` símbolos tem um resumo; de cada ``WINDOW`` trechos 
 as entregas se comparam pelos guardados. O que já vinha no caderno distribuído não conta, e o que muitos escreveram
 igual conta menos.
 
-Os valores daqui são os de ``python -m benchmarks.copies``. Feito à mão porque é menor que o que traria pronto: o
-copydetect compara par a par, traz o matplotlib e o Pygments, e não pesa o que a turma inteira escreveu igual; o
-compare50 espera uma pasta por entrega, não lê cadernos, e traz a biblioteca de envio do curso dele.
+Os valores daqui são os de ``python -m benchmarks.copies``. Feito à mão porque o copydetect, que acha as mesmas cópias,
+compara par a par (300 entregas lhe levariam um minuto), não lê cadernos nem deixa de lado o que a turma toda escreveu
+igual, e traz o matplotlib e o Pygments.
 
 Referência: Schleimer, Wilkerson e Aiken (2003), *Winnowing: local algorithms for document fingerprinting*.
 """

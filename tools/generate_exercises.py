@@ -190,7 +190,7 @@ def given(source: Path, student: str) -> str:
         raise NotebookError(f"{source}: não há a célula “## Questão {number}: discussão”")
     kept = [line for line in rubric.splitlines()[1:] if not line.startswith("|")]
     about = {"name": f"q{number}", "points": points, "items": items, "statement": statement}
-    about["rubric"] = "\n".join(kept).strip()
+    about["rubric"] = " ".join(" ".join(kept).split())
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     return json.dumps({"discussion": about, "code": code, "texts": texts}, ensure_ascii=False, indent=1) + "\n"
 
