@@ -155,7 +155,9 @@ def find_submissions(
         # A saída desta correção, ou a de outra, não é a pasta de um estudante.
         if (output is not None and os.path.realpath(path) == os.path.realpath(output)) or _is_output(path):
             continue
-        candidates = list(_inside_folder(path)) if path.is_dir() and not path.is_symlink() else list(_single(path))
+        candidates = (
+            list(_inside_folder(path)) if os.path.isdir(path) and not path.is_symlink() else list(_single(path))
+        )
         if not candidates:
             ignored.append(_printable(path.name))
         for submission in candidates:
@@ -168,7 +170,8 @@ def find_submissions(
 
 
 def _is_output(path: Path) -> bool:
-    return path.is_dir() and (path / "turma.json").is_file() and (path / "resultados").is_dir()
+    # De os.path, que não para num atalho para um nome impossível.
+    return os.path.isfile(path / "turma.json") and os.path.isdir(path / "resultados")
 
 
 def _tell_apart(chosen: list[Submission]) -> None:

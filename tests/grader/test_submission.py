@@ -268,3 +268,12 @@ def test_the_output_of_a_grading_is_nobody(tmp_path):
 def test_a_copied_file_is_of_the_same_person(tmp_path, name):
     put(tmp_path / f"{name}.ipynb")
     assert list(people(tmp_path)[0]) == ["Davi Sá"]
+
+
+def test_a_link_to_an_impossible_name_is_one_more_problem(tmp_path):
+    put(tmp_path / "bia.ipynb")
+    (tmp_path / "ana.ipynb").symlink_to("x" * 300)
+    (tmp_path / "pasta").symlink_to("y" * 300)
+    found, ignored = people(tmp_path)
+    assert {name: bool(item.problem) for name, item in found.items()} == {"ana": True, "bia": False}
+    assert ignored == ["pasta"]
