@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from course_grader.report import Extras, code, report_name, same_code, write_rep
 from course_grader.result import QuestionResult, Result
 from course_grader.spreadsheet import WorksheetError, harmless
 from course_grader.submission import Submission
-from course_grader.table import write_marks
+from course_grader.table import note_changes, write_marks
 from course_lib.exercises.question import load_exercise
 
 EXERCISE = load_exercise("09_interpolacao")
@@ -203,3 +204,20 @@ def test_a_notebook_cannot_flood_the_alarms(tmp_path):
     assert path.stat().st_size < 50_000
     assert entry.alarms[0] == "célula 1: x Bia Lima: 0"
     assert entry.alarms[-1] == "… e mais 481"
+
+
+def test_what_was_not_graded_again_yet_is_not_a_change_nor_forgotten(tmp_path):
+    now = datetime(2026, 11, 30, 9, 5)
+    assert note_changes(tmp_path, [marked("Ana"), marked("Bia")], None, now) == []
+    assert note_changes(tmp_path, [marked("Ana", failure="interrompida"), marked("Bia", total=7)], None, now) == [
+        ("Bia", "q7", "1", "0"),
+        ("Bia", "total", "8", "7"),
+    ]
+    assert note_changes(tmp_path, [marked("Ana", total=7), marked("Bia", total=7)], None, now) == [
+        ("Ana", "q7", "1", "0"),
+        ("Ana", "total", "8", "7"),
+    ]
+    history = (tmp_path / "mudancas.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert history[0] == "quando;estudante;nota de;era;é"
+    assert history[1] == "2026-11-30 09:05;Bia;q7;1;0"
+    assert len(history) == 5
