@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from course_grader.identity import question_digest
 from course_grader.inside.objects import InputEncoder
 from course_grader.inside.wire import WireError
 from course_lib import checks, runtime
@@ -48,21 +49,31 @@ class Assignment:
 
     Attributes:
         exercise: as questões.
-        source: o texto da definição; entra na identidade dos resultados, e vai a outras máquinas.
+        source: o texto da definição; entra na identidade das questões, e vai a outras máquinas.
         class_seed: a semente da turma.
         own: se a definição é do professor, e não do curso.
+        by_case: se cada caso oculto vale a sua parte dos pontos da questão.
     """
 
     exercise: Exercise
     source: str = field(repr=False)
     class_seed: int
     own: bool = False
+    by_case: bool = False
 
     @cached_property
     def digest(self) -> str:
-        """Identidade do exercício e da turma: muda se mudarem a definição ou a semente."""
-        text = f"{self.exercise.name}\0{self.source}\0{self.class_seed}"
+        """Identidade da turma: muda com o exercício, a semente e o modo de pontuar, e não com uma questão que muda."""
+        text = f"{self.exercise.name}\0{self.class_seed}\0{self.by_case}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Identidade de cada questão: a sua parte da definição, e o lugar, de que os sorteios dependem."""
+        return {
+            question.name: f"{n}-{question_digest(self.source, question)}"
+            for n, question in enumerate(self.exercise.questions)
+        }
 
     @cached_property
     def hidden(self) -> dict[str, list[Case]]:

@@ -13,20 +13,55 @@ from typing import Any
 
 from course_grader.assignment import Assignment
 from course_grader.bubblewrap import SandboxError
+from course_grader.discussion import Read
 from course_grader.grade import TryAlone, grade_submission
-from course_grader.result import Deadlines, QuestionResult, Result, result_key
+from course_grader.result import Deadlines, Result, blank, result_key, stale
 from course_grader.sandbox import Confinement, Sandbox
 from course_grader.submission import Submission, SubmissionError, UnreachableError
 from course_lib.files import write_atomically
+from course_lib.text import number
+
+# Quantos alarmes de uma entrega se mostram, e quantas letras de cada um.
+MAX_ALARMS, MAX_ALARM = 20, 300
 
 
 @dataclass
 class Marked:
-    """Uma entrega e o seu resultado; sem ele, ``failure`` diz por que não foi corrigida."""
+    """Uma entrega e o seu resultado; sem ele, ``failure`` diz por que não foi corrigida.
+
+    Attributes:
+        read: o que o professor anotou da discussão, se há uma.
+        lost: a fração da nota que o atraso tira.
+    """
 
     submission: Submission
     result: Result | None = None
     failure: str = ""
+    read: Read | None = None
+    lost: float = 0.0
+
+    @property
+    def earned(self) -> float:
+        """Os pontos das questões e os já dados à discussão."""
+        return (self.result.total if self.result else 0.0) + (self.read.total if self.read else 0.0)
+
+    @property
+    def total(self) -> float:
+        """A nota da entrega: o que ganhou, menos o que o atraso tira."""
+        return self.earned * (1 - self.lost)
+
+    @property
+    def notes(self) -> list[str]:
+        """O que dizer a quem entregou."""
+        late = [f"entregue com atraso: a nota perdeu {number(self.lost, '.0%')}."] if self.lost else []
+        return self.submission.notes + late + (self.result.notes if self.result else [])
+
+    @property
+    def alarms(self) -> list[str]:
+        """O que o professor deve olhar: poucas linhas, cada uma numa linha só, por mais que um caderno as provoque."""
+        told = self.submission.alarms + (self.result.alarms if self.result else [])
+        more = [f"… e mais {len(told) - MAX_ALARMS}"] if len(told) > MAX_ALARMS else []
+        return [" ".join(alarm.split())[:MAX_ALARM] for alarm in told[:MAX_ALARMS]] + more
 
 
 @dataclass
@@ -37,11 +72,13 @@ class Job:
         key: a identidade do resultado.
         submission: onde estão os bytes; uma turma inteira deles não caberia na memória.
         owners: a posição das entregas.
+        previous: o resultado que ele já tem, se mudaram só algumas questões.
     """
 
     key: str
     submission: Submission
     owners: list[int]
+    previous: Result | None = None
 
     def read(self, assignment: Assignment, deadlines: Deadlines) -> bytes:
         """Os bytes do caderno.
@@ -137,12 +174,12 @@ class Local:
             sandbox = self._mine.sandbox = Sandbox(self.confinement, len(self._sandboxes))
             self._sandboxes.append(sandbox)
         try:
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines, alone=alone)
+            result = grade_submission(content, self.assignment, sandbox, self.deadlines, job.previous, alone=alone)
         except SandboxError:
             if self._stopping.is_set():
                 raise
             # Uma vez pode ser azar da máquina (memória, outro processo); duas, não.
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines, alone=alone)
+            result = grade_submission(content, self.assignment, sandbox, self.deadlines, job.previous, alone=alone)
         if self._stopping.is_set():
             raise SandboxError("a correção foi interrompida")
         return result
@@ -167,9 +204,11 @@ def plan(
             entry.result = _unreadable(assignment, str(error))
             continue
         key = result_key(content, assignment, deadlines)
-        entry.result = store.load(key)
-        if entry.result is None:
-            jobs.setdefault(key, Job(key, entry.submission, [])).owners.append(position)
+        known = store.load(key)
+        if known is not None and not stale(known, assignment):
+            entry.result = blank(assignment, known)
+        else:
+            jobs.setdefault(key, Job(key, entry.submission, [], known)).owners.append(position)
     return marked, list(jobs.values())
 
 
@@ -238,8 +277,8 @@ def _outcome(future: Future[Result]) -> Result | Exception:
 
 
 def _unreadable(assignment: Assignment, reason: str) -> Result:
-    questions = [
-        QuestionResult(question.name, question.function, question.points, hint="não há como ler o caderno.")
-        for question in assignment.exercise.questions
-    ]
-    return Result(questions, notes=[reason])
+    result = blank(assignment)
+    for question in result.questions:
+        question.hint = "não há como ler o caderno."
+    result.notes.append(reason)
+    return result

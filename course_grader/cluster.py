@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from distributed import Client, as_completed, get_worker
@@ -45,6 +47,7 @@ class Cluster:
             "name": None if own else assignment.exercise.name,
             "source": assignment.source if own else None,
             "class_seed": assignment.class_seed,
+            "by_case": assignment.by_case,
             "version": grader_version(),
             "confinement": confinement,
             "deadlines": deadlines,
@@ -64,7 +67,10 @@ class Cluster:
                     yield job, error
                     continue
                 # A chave é a identidade do resultado: pedir duas vezes a mesma correção não a faz duas vezes.
-                future = self._client.submit(grade_remotely, content, self._settings, key=f"correcao-{job.key}")
+                previous = job.previous.to_json() if job.previous else None
+                versions = hashlib.sha256(repr(self._assignment.digests).encode()).hexdigest()[:12]
+                name = f"correcao-{job.key}-{versions}"
+                future = self._client.submit(grade_remotely, content, self._settings, previous, key=name)
                 futures[future] = job
                 ready.add(future)
             if futures:
@@ -79,7 +85,7 @@ class Cluster:
         self._client.close()
 
 
-def grade_remotely(content: bytes, settings: dict[str, Any]) -> dict[str, Any]:
+def grade_remotely(content: bytes, settings: dict[str, Any], previous: dict[str, Any] | None = None) -> dict[str, Any]:
     """A tarefa: corrige uma entrega nesta máquina, com uma caixa que fica para a próxima.
 
     Raises:
@@ -90,9 +96,11 @@ def grade_remotely(content: bytes, settings: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"a máquina {get_worker().address} tem outra versão do corretor; instale a mesma em todas")
     if getattr(_mine, "settings", None) != settings:
         if settings["source"] is None:
-            _mine.assignment = load_assignment(settings["name"], settings["class_seed"])
+            assignment = load_assignment(settings["name"], settings["class_seed"])
         else:
-            _mine.assignment = define(settings["source"], "a definição do exercício", settings["class_seed"])
+            assignment = define(settings["source"], "a definição do exercício", settings["class_seed"])
+        _mine.assignment = replace(assignment, by_case=settings["by_case"])
         _mine.sandbox = Sandbox(settings["confinement"], threading.get_native_id())
         _mine.settings = settings
-    return grade_submission(content, _mine.assignment, _mine.sandbox, settings["deadlines"]).to_json()
+    known = Result.from_json(previous) if previous else None
+    return grade_submission(content, _mine.assignment, _mine.sandbox, settings["deadlines"], known).to_json()

@@ -6,6 +6,8 @@ import statistics
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,16 @@ from course_grader import batch
 from course_grader.assignment import Assignment, load_assignment
 from course_grader.batch import Job, Local, Marked, Store
 from course_grader.bubblewrap import SandboxError, require_out_of_sight, require_sandbox
-from course_grader.moodle import Filled, fill_worksheet
-from course_grader.result import Deadlines
+from course_grader.feedback import write_feedback
+from course_grader.lock import alone
+from course_grader.moodle import Filled, fill_classroom, fill_worksheet
+from course_grader.result import Deadlines, stale
+from course_grader.rules import load_rules
 from course_grader.sandbox import Confinement
-from course_grader.submission import find_submissions, visible
-from course_grader.table import decimal, write_marks
+from course_grader.spreadsheet import decimal
+from course_grader.submission import Submission, find_submissions, visible
+from course_grader.table import CHANGES, note_changes, write_marks
+from course_grader.term import Term
 from course_lib import REPOSITORY, REVISION, checks, console
 
 UNPROTECTED = "⚠ SEM ISOLAMENTO: o código dos estudantes roda com as suas permissões · "
@@ -57,6 +64,19 @@ def build_parser() -> console.Parser:
         help="planilha de notas baixada do Moodle; a preenchida vai para a pasta de saída",
     )
     parser.add_argument(
+        "--classroom",
+        type=Path,
+        metavar="TABELA",
+        help="tabela de notas baixada do Google Sala de Aula; a preenchida vai para a pasta de saída",
+    )
+    parser.add_argument("--coluna", metavar="TÍTULO", help="a coluna da atividade na tabela do Sala de Aula")
+    parser.add_argument(
+        "--regras",
+        type=Path,
+        metavar="ARQUIVO",
+        help="regras do bimestre, em TOML: prazo, atraso, prorrogações, que entrega vale e como se pontua",
+    )
+    parser.add_argument(
         "--dask", metavar="tcp://…", help="corrige nas máquinas deste escalonador do dask, em vez de nesta"
     )
     parser.add_argument(
@@ -81,21 +101,45 @@ def grade_class(options: Namespace) -> int:
     """
     say = _teller(options)
     _require_everything(options)
-    submissions, ignored = find_submissions(options.entregas, options.saida)
-    assignment = load_assignment(options.exercicio, batch.class_seed(options.saida, options.semente))
-    assignment.draw()
-    deadlines, store = Deadlines(), Store(options.saida)
-    marked, jobs = batch.plan(submissions, assignment, deadlines, store)
-    say(f"{assignment.exercise.name}: {len(submissions)} entregas, {len(marked) - _missing(marked)} já corrigidas")
-    if ignored:
-        say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
-    engine = _engine(options, assignment, deadlines)
-    interrupted = _grade(marked, jobs, engine, store, say, prefix=_prefix(options))
-    _publish(options, assignment, marked, say)
+    rules = load_rules(options.regras)
+    assignment = replace(load_assignment(options.exercicio, 0), by_case=rules.by_case)
+    functions = [question.function for question in assignment.exercise.questions]
+    submissions, ignored = find_submissions(options.entregas, options.saida, functions)
+    # O segundo corretor para aqui, antes de sortear outra semente ou gravar por cima.
+    with alone(options.saida):
+        assignment = replace(assignment, class_seed=batch.class_seed(options.saida, options.semente))
+        assignment.draw()
+        term = Term(options.saida, assignment.exercise, rules, options.moodle)
+        attempts = term.attempts(submissions)
+        deadlines, store = Deadlines(), Store(options.saida)
+        marked, jobs = batch.plan(attempts, assignment, deadlines, store)
+        term.annotate(marked)
+        say(f"{assignment.exercise.name}: {len(attempts)} entregas, {len(marked) - _missing(marked)} já corrigidas")
+        if ignored:
+            say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
+        _announce(term, submissions, jobs, assignment, say)
+        engine = _engine(options, assignment, deadlines)
+        interrupted = _grade(marked, jobs, engine, store, say, prefix=_prefix(options))
+        marked = term.settle(marked)
+        _publish(options, term, marked, say)
     if interrupted:
         say("Interrompido: o que já foi corrigido está guardado, e o mesmo comando continua daí.")
         return 130
     return 1 if _missing(marked) else 0
+
+
+def _announce(
+    term: Term, submissions: list[Submission], jobs: list[Job], assignment: Assignment, say: Callable[[str], None]
+) -> None:
+    """O que convém saber antes de a correção começar."""
+    strangers = term.rules.strangers(submissions)
+    if strangers:
+        say(f"⚠ Há prorrogação para quem não está na turma: {', '.join(strangers)}")
+    mended = [job for job in jobs if job.previous is not None]
+    if mended:
+        names = sorted(set().union(*(stale(job.previous, assignment) for job in mended)))
+        people = sum(len(job.owners) for job in mended)
+        say(f"Só se corrige de novo o que mudou: {', '.join(names)}, em {people} entregas")
 
 
 def _require_everything(options: Namespace) -> None:
@@ -109,7 +153,8 @@ def _require_everything(options: Namespace) -> None:
     install = f'pip install "course-lib[correcao] @ git+{REPOSITORY}@{REVISION}"'
     for package in ("jinja2", "distributed" if options.dask else "IPython"):
         checks.require(find_spec(package) is not None, f"falta {package}: instale com {install}")
-    checks.require(options.moodle is None or options.moodle.is_file(), f"não há a planilha do Moodle {options.moodle}")
+    for path, kind in ((options.moodle, "planilha do Moodle"), (options.classroom, "tabela do Sala de Aula")):
+        checks.require(path is None or path.is_file(), f"não há a {kind} {path}")
     # No dask, a caixa é aberta nas outras máquinas.
     if not options.sem_isolamento and not options.dask:
         require_sandbox()
@@ -147,26 +192,51 @@ def _grade(
     return False
 
 
-def _publish(options: Namespace, assignment: Assignment, marked: list[Marked], say: Callable[[str], None]) -> None:
-    """Grava as notas, os relatórios e a planilha, e diz onde estão."""
+def _publish(options: Namespace, term: Term, marked: list[Marked], say: Callable[[str], None]) -> None:
+    """Grava as notas, os relatórios e as planilhas, e diz onde estão."""
     from course_grader import report
 
-    write_marks(options.saida / "notas.csv", assignment.exercise, marked)
-    teacher = report.write_reports(options.saida, assignment.exercise, marked)
-    say(summary(marked, options.saida))
+    exercise, discussion = term.exercise, term.discussion
+    full = report.full_marks(exercise, discussion)
+    write_marks(options.saida / "notas.csv", exercise, marked, discussion)
+    changed = note_changes(options.saida, marked, discussion, datetime.now())
+    teacher = report.write_reports(options.saida, exercise, marked, term.extras(marked))
+    say(summary(marked, options.saida, full))
+    for line in _changed(changed, options.saida):
+        say(line)
+    if term.book is not None:
+        unread = sum(entry.result is not None and not entry.read.complete for entry in marked)
+        say(f"Discussão: {term.book.path}" + (f", com {unread} por ler" if unread else ", toda lida"))
     say(f"Relatórios: {teacher}")
+    participants = {}
     if options.moodle is not None:
         target = options.saida / f"moodle-{options.moodle.name}"
-        say(_describe(fill_worksheet(options.moodle, target, marked), target))
+        filled = fill_worksheet(options.moodle, target, marked, full)
+        participants = filled.participants
+        say(_describe("do Moodle", filled, target))
+    if options.classroom is not None:
+        target = options.saida / f"classroom-{options.classroom.name}"
+        titles = [options.coluna] if options.coluna else [exercise.name]
+        say(_describe("do Sala de Aula", fill_classroom(options.classroom, target, marked, full, titles), target))
+    package, _ = write_feedback(options.saida, marked, participants)
+    if package is not None:
+        say(f"Devolutivas, para o Moodle importar: {package}")
 
 
-def summary(marked: list[Marked], folder: Path) -> str:
+def _changed(changed: list[tuple[str, str, str, str]], folder: Path) -> list[str]:
+    """O que mudou nas notas já publicadas, sem encher a tela."""
+    if not changed:
+        return []
+    shown = [f"  {who}: {title}, de {was or 'nada'} a {value or 'nada'}" for who, title, was, value in changed[:20]]
+    more = [f"  … e mais {len(changed) - 20}"] if len(changed) > 20 else []
+    return [f"Mudaram {len(changed)} notas desde a última vez ({folder / CHANGES}):", *shown, *more]
+
+
+def summary(marked: list[Marked], folder: Path, full: float) -> str:
     """As linhas do fim."""
-    done = [entry.result for entry in marked if entry.result is not None]
-    lines = [f"Corrigidas: {len(done)} de {len(marked)}"]
-    if done:
-        totals = [result.total for result in done]
-        full = sum(question.points for question in done[0].questions)
+    totals = [entry.total for entry in marked if entry.result is not None]
+    lines = [f"Corrigidas: {len(totals)} de {len(marked)}"]
+    if totals:
         mean, middle = statistics.fmean(totals), statistics.median(totals)
         lines.append(f"Média {decimal(mean)}, mediana {decimal(middle)}, de {decimal(full)} pontos")
     failed = [entry for entry in marked if entry.failure]
@@ -175,8 +245,8 @@ def summary(marked: list[Marked], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _describe(outcome: Filled, target: Path) -> str:
-    lines = [f"Planilha do Moodle: {target}, com {outcome.filled} notas"]
+def _describe(whose: str, outcome: Filled, target: Path) -> str:
+    lines = [f"Planilha {whose}: {target}, com {outcome.filled} notas"]
     if outcome.scale != 1:
         lines.append(f"As notas foram multiplicadas por {decimal(outcome.scale)}, para a nota máxima da planilha.")
     if outcome.missing:
@@ -208,5 +278,5 @@ def _missing(marked: list[Marked]) -> int:
 def _mark(entry: Marked) -> str:
     if entry.result is None:
         return entry.failure
-    alarm = f"  ⚠ {entry.result.alarms[0]}" if entry.result.alarms else ""
+    alarm = f"  ⚠ {entry.alarms[0]}" if entry.alarms else ""
     return f"{decimal(entry.result.total)}{alarm}"

@@ -1,7 +1,8 @@
 """A correção de uma entrega: as células numa caixa, as chamadas com entradas ocultas, o julgamento aqui.
 
-A nota de uma questão é tudo ou nada: os pontos dela, se a função acerta todos os casos ocultos. O que o processo do
-estudante diz de si mesmo (um erro, um argumento alterado) só pode tirar pontos.
+A nota de uma questão é tudo ou nada: os pontos dela, se a função acerta todos os casos ocultos; ou, se o professor
+quer, a parte dos casos que ela acerta. O que o processo do estudante diz de si mesmo (um erro, um argumento alterado)
+só pode tirar pontos.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from course_grader.assignment import Assignment, Case
 from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Starved, Violation
 from course_grader.inside.wire import NoAnswer
-from course_grader.result import Deadlines, QuestionResult, Result
+from course_grader.result import Deadlines, QuestionResult, Result, blank, stale
 from course_grader.sandbox import Sandbox
 from course_grader.submission import Cells, SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
@@ -46,6 +47,7 @@ def grade_submission(
     assignment: Assignment,
     sandbox: Sandbox,
     deadlines: Deadlines | None = None,
+    previous: Result | None = None,
     *,
     alone: bool = True,
 ) -> Result:
@@ -56,6 +58,7 @@ def grade_submission(
         assignment: o exercício da turma.
         sandbox: a caixa em que o código dela roda.
         deadlines: os prazos.
+        previous: o resultado que ela já tem; só se corrigem as questões que mudaram desde então.
         alone: se nenhuma outra entrega é corrigida ao mesmo tempo.
 
     Returns:
@@ -66,7 +69,11 @@ def grade_submission(
         TryAlone: um prazo acabou e custou pontos, e talvez não seja culpa dela.
     """
     start = time.monotonic()
-    result = Result([QuestionResult(q.name, q.function, q.points) for q in assignment.exercise.questions])
+    todo = {question.name for question in assignment.exercise.questions}
+    result = blank(assignment, previous)
+    if previous is not None:
+        todo = stale(previous, assignment)
+        result.notes, result.alarms = [], []
     try:
         # Um de cada vez: um JSON hostil ocupa, enquanto é lido, muitas vezes o seu tamanho.
         with _one_at_a_time:
@@ -82,7 +89,8 @@ def grade_submission(
     result.alarms += suspicions(notebook.cells)
     student = _Student(sandbox, notebook, deadlines or Deadlines(), result, alone=alone)
     try:
-        _mark_all(student, assignment, list(zip(assignment.exercise.questions, result.questions, strict=True)))
+        both = zip(assignment.exercise.questions, result.questions, strict=True)
+        _mark_all(student, assignment, [pair for pair in both if pair[0].name in todo])
     finally:
         sandbox.kill()
     if result.total < sum(question.points for question in result.questions):
@@ -91,6 +99,10 @@ def grade_submission(
         result.alarms += student.differences
     result.notes, result.alarms = _few(result.notes), _few(result.alarms)
     result.seconds = round(time.monotonic() - start, 2)
+    if previous is not None:
+        # O que se disse das outras questões continua dito, na ordem em que estava.
+        result.notes = list(dict.fromkeys([*previous.notes, *result.notes]))
+        result.alarms = list(dict.fromkeys([*previous.alarms, *result.alarms]))
     return result
 
 
@@ -103,8 +115,9 @@ def _mark_all(student: _Student, assignment: Assignment, pairs: Sequence[tuple[Q
     stopped = [_hint(student, assignment.public[question.name], question, outcome) for question, outcome in pairs]
     student.hush()
     for (question, outcome), gone in zip(pairs, stopped, strict=True):
-        if not gone:
-            _mark(student, assignment.hidden[question.name], question, outcome)
+        # Onde cada caso vale a sua parte, um público que custou o processo não esconde os ocultos certos.
+        if assignment.by_case or not gone:
+            _mark(student, assignment, question, outcome)
 
 
 def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> bool:
@@ -122,18 +135,25 @@ def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome:
     return False
 
 
-def _mark(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> None:
+def _mark(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> None:
     """Põe a nota da questão e, se um caso oculto falha e nenhum público falhou, a dica que não cita nada."""
-    try:
-        for case in cases:
+    cases, right, stopped = assignment.hidden[question.name], 0, 0
+    for case in cases:
+        try:
             hint = _verdict(student, question, case, student.call(case), secret=True)
-            if hint is not None:
-                outcome.hint = outcome.hint or hint
-                return
-    except _Stopped as stop:
-        outcome.hint = outcome.hint or str(stop)
-        return
-    outcome.mark, outcome.hint = question.points, ""
+        except _Stopped as stop:
+            hint, stopped = str(stop), stopped + 1
+        if hint is None:
+            right += 1
+            continue
+        outcome.hint = outcome.hint or hint
+        # Tudo ou nada: um erro basta. Por caso: cada processo morto custa um dos recomeços, que são de todas.
+        if not assignment.by_case or stopped == 2:
+            break
+    if right == len(cases):
+        outcome.mark, outcome.hint = question.points, ""
+    elif assignment.by_case:
+        outcome.mark = round(question.points * right / len(cases), 4)
 
 
 def _is_late(reply: dict[str, Any]) -> bool:

@@ -1,32 +1,32 @@
-"""A planilha de notas do Moodle: só a coluna da nota muda, e o resto volta como veio, byte a byte."""
+"""As planilhas de notas do Moodle e do Google Sala de Aula: só a coluna da nota muda, e o resto volta byte a byte."""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_grader.batch import Marked
-from course_lib.files import write_atomically
+from course_grader.names import loose, plain
+from course_grader.spreadsheet import Spreadsheet, WorksheetError, column_of, decimal_of
+from course_grader.submission import Submission
 from course_lib.text import number
 
-MAX_BYTES = 20 * 2**20
-
 _HEADERS = {
-    "identifier": ("identificador", "identifier", "numero de identificacao", "id number"),
-    "name": ("nome completo", "full name", "nome", "name"),
+    "participant": ("identificador", "identifier"),
+    "registration": ("numero de identificacao", "id number"),
+    "name": ("nome completo", "full name"),
+    "first": ("nome", "primeiro nome", "first name", "name"),
+    "last": ("sobrenome", "last name", "surname"),
     "email": ("endereco de email", "endereco de e-mail", "email address", "e-mail", "email"),
     "mark": ("nota", "grade", "avaliacao"),
     "maximum": ("nota maxima", "maximum grade", "avaliacao maxima"),
+    "when": ("ultima modificacao (envio)", "last modified (submission)"),
 }
-
-
-class WorksheetError(ValueError):
-    """A planilha não serve; a mensagem diz o que falta."""
+_TITLES = tuple(name for names in _HEADERS.values() for name in names)
+_POINTS = ("pontos", "points")
 
 
 @dataclass
@@ -38,156 +38,157 @@ class Filled:
         missing: estudantes corrigidos que não estão nela.
         doubtful: estudantes que são mais de uma linha, ou dividem a mesma, e ficaram sem nota.
         scale: por quanto a nota foi multiplicada para caber na nota máxima da planilha.
+        participants: o número do Moodle de cada estudante achado, pela chave da entrega.
     """
 
-    filled: int
-    missing: list[str]
-    doubtful: list[str]
+    filled: int = 0
+    missing: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     scale: float = 1.0
+    participants: dict[str, str] = field(default_factory=dict)
 
 
-def fill_worksheet(source: Path, target: Path, marked: list[Marked]) -> Filled:
-    """Grava em ``target`` a planilha ``source`` com as notas.
+class Roster:
+    """A planilha de uma turma, em que se acha a linha de cada estudante.
 
-    Cada estudante é achado pelo identificador, pelo e-mail ou pelo nome, nesta ordem. As linhas sem nota não mudam
-    nem um byte, e nas outras só muda a célula da nota.
+    Args:
+        path: o arquivo.
+
+    Raises:
+        WorksheetError: não é uma planilha de notas.
+        OSError: não foi possível ler.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.sheet = path, Spreadsheet(path, _TITLES)
+        self.columns = {title: column_of(self.sheet.rows[0], names) for title, names in _HEADERS.items()}
+        if self.columns["name"] is None and self.columns["last"] is None:
+            self.columns["name"], self.columns["first"] = self.columns["first"], None
+        if all(self.columns[title] is None for title in ("participant", "registration", "email", "name", "first")):
+            self.refuse("Identificador, E-mail ou Nome completo")
+
+    def refuse(self, expected: str) -> None:
+        """Desiste, com os títulos que vieram.
+
+        Raises:
+            WorksheetError: sempre.
+        """
+        came = ", ".join(self.sheet.rows[0])
+        raise WorksheetError(f"{self.path}: não achei as colunas da planilha ({expected}); vieram {came}")
+
+    def cell(self, row: int, title: str) -> str:
+        """O texto da célula de um título."""
+        return self.sheet.cell(row, self.columns[title])
+
+    def find(self, submission: Submission) -> list[int]:
+        """As linhas que podem ser deste estudante.
+
+        Pelo número do Moodle, pela matrícula, pelo e-mail ou pelo nome, nesta ordem; um nome que não se acha como está
+        se procura sem hífens nem apóstrofos.
+        """
+        student = submission.student
+        # O nome de um arquivo só com números é a matrícula, se a planilha a tem.
+        number = "registration" if self.columns["registration"] is not None else "participant"
+        tries: list[tuple[Callable[[int], bool], bool]] = [
+            (lambda row: _digits(self.cell(row, "participant")) == submission.identifier, bool(submission.identifier)),
+            (lambda row: _digits(self.cell(row, number)) == plain(student), not submission.identifier),
+            (lambda row: plain(student) in _emails(self.cell(row, "email")), True),
+            (lambda row: plain(self._name(row)) == plain(student), bool(plain(student))),
+            (lambda row: loose(self._name(row)) == loose(student), bool(loose(student))),
+        ]
+        for matches, useful in tries:
+            found = [row for row in range(1, len(self.sheet.rows)) if useful and matches(row)]
+            if found:
+                return found
+        return []
+
+    def _name(self, row: int) -> str:
+        whole = self.cell(row, "name")
+        return whole or f"{self.cell(row, 'first')} {self.cell(row, 'last')}"
+
+
+def fill_worksheet(source: Path, target: Path, marked: list[Marked], full: float) -> Filled:
+    """Grava em ``target`` a planilha ``source`` do Moodle com as notas.
+
+    As linhas sem nota não mudam nem um byte, e nas outras só muda a célula da nota.
+
+    Args:
+        source: a planilha que o Moodle exporta.
+        target: onde gravar.
+        marked: as entregas.
+        full: quanto vale o exercício inteiro, com o que o professor lê.
 
     Raises:
         WorksheetError: não é uma planilha do Moodle.
         OSError: não foi possível ler ou gravar.
     """
-    if source.stat().st_size > MAX_BYTES:
-        raise WorksheetError(f"{source}: grande demais para uma planilha de notas")
-    raw = source.read_bytes()
-    encoding, bom = _encoding(raw)
-    records = _split(raw[len(bom):].decode(encoding))  # fmt: skip
-    if not records:
-        raise WorksheetError(f"{source}: a planilha está vazia")
-    delimiter = max(",;\t", key=records[0].count)
-    header = _cells(records[0], delimiter)
-    columns = {field: _column(header, names) for field, names in _HEADERS.items()}
-    if columns["mark"] is None or all(columns[field] is None for field in ("identifier", "email", "name")):
-        raise WorksheetError(
-            f"{source}: não achei as colunas da planilha do Moodle (Nota e Identificador, E-mail ou Nome completo); "
-            f"vieram {', '.join(header)}"
-        )
-    rows = [_cells(record, delimiter) for record in records]
-    total = sum(question.points for entry in marked[:1] if entry.result for question in entry.result.questions)
-    outcome = Filled(0, [], [])
-    outcome.scale = _scale(rows[1:], columns["maximum"], total)
-    comma = delimiter == ";" or any("," in _cell(row, columns["maximum"]) for row in rows[1:])
-    graded = [(entry, _find(entry, rows, columns)) for entry in marked if entry.result is not None]
+    roster = Roster(source)
+    if roster.columns["mark"] is None:
+        roster.refuse("Nota e Identificador, E-mail ou Nome completo")
+    rows = range(1, len(roster.sheet.rows))
+    maxima = [roster.cell(row, "maximum") for row in rows]
+    comma = roster.sheet.delimiter == ";" or any("," in text for text in maxima)
+    return _fill(roster, target, marked, roster.columns["mark"], _scale(maxima, full), comma=comma)
+
+
+def fill_classroom(source: Path, target: Path, marked: list[Marked], full: float, titles: Sequence[str]) -> Filled:
+    """Grava em ``target`` a tabela de notas do Google Sala de Aula, com as notas na coluna da atividade.
+
+    Args:
+        source: a tabela que o Sala de Aula exporta: sobrenome, nome, e-mail e uma coluna por atividade.
+        target: onde gravar.
+        marked: as entregas.
+        full: quanto vale o exercício inteiro.
+        titles: os títulos que a coluna da atividade pode ter; com uma atividade só, é ela.
+
+    Raises:
+        WorksheetError: não é uma tabela do Sala de Aula, ou não se sabe que coluna é a da atividade.
+        OSError: não foi possível ler ou gravar.
+    """
+    roster = Roster(source)
+    header = roster.sheet.rows[0]
+    people = {roster.columns[title] for title in ("first", "last", "email", "name")}
+    activities = [title for n, title in enumerate(header) if n not in people and title.strip()]
+    column = column_of(header, [plain(title) for title in titles])
+    if column is None and len(activities) == 1:
+        column = header.index(activities[0])
+    if column is None:
+        raise WorksheetError(f"{source}: diga a coluna da atividade com --coluna; há {', '.join(activities)}")
+    points = [row for row in range(1, len(roster.sheet.rows)) if set(map(plain, roster.sheet.rows[row])) & set(_POINTS)]
+    cells = [roster.sheet.cell(row, column) for row in points]
+    return _fill(roster, target, marked, column, _scale(cells, full), comma=roster.sheet.delimiter == ";")
+
+
+def _fill(roster: Roster, target: Path, marked: list[Marked], column: int, scale: float, *, comma: bool) -> Filled:
+    outcome = Filled(scale=scale)
+    graded = [(entry, roster.find(entry.submission)) for entry in marked if entry.result is not None]
     claims = Counter(found[0] for _, found in graded if len(found) == 1)
     for entry, found in graded:
         # Duas pessoas para a mesma linha: nenhuma das duas notas é segura.
         if len(found) != 1 or claims[found[0]] > 1:
             (outcome.doubtful if found else outcome.missing).append(entry.submission.student)
             continue
-        total = entry.result.total * outcome.scale
+        total = entry.total * scale
         # Numa planilha em inglês, o Moodle lê a nota com ponto.
-        mark = number(total, ".2f") if comma else f"{total:.2f}"
-        records[found[0]] = _replace(records[found[0]], delimiter, columns["mark"], mark)
+        roster.sheet.replace(found[0], column, number(total, ".2f") if comma else f"{total:.2f}")
         outcome.filled += 1
-    write_atomically(target, lambda file: file.write(bom + "".join(records).encode(encoding)))
+        outcome.participants[entry.submission.key] = _digits(roster.cell(found[0], "participant"))
+    roster.sheet.save(target)
     return outcome
-
-
-def _find(entry: Marked, rows: list[list[str]], columns: dict[str, int | None]) -> list[int]:
-    """As linhas que podem ser deste estudante."""
-    submission = entry.submission
-    wanted = [
-        ("identifier", {submission.identifier} if submission.identifier else {submission.student}),
-        ("email", {submission.student}),
-        ("name", {submission.student}),
-    ]
-    for column, values in wanted:
-        keys = {_plain(value) for value in values}
-        if column == "identifier":
-            # "Participante 123", ou só o número.
-            found = [n for n, row in enumerate(rows) if n and _number(_cell(row, columns[column])) in keys]
-        elif column == "email":
-            found = [n for n, row in enumerate(rows) if n and _emails(_cell(row, columns[column])) & keys]
-        else:
-            found = [n for n, row in enumerate(rows) if n and _plain(_cell(row, columns[column])) in keys]
-        if found:
-            return found
-    return []
 
 
 def _emails(cell: str) -> set[str]:
     """O endereço e a parte antes da arroba, que é como muitos nomeiam o arquivo."""
-    plain = _plain(cell)
-    return {plain, plain.partition("@")[0]} - {""}
+    address = plain(cell)
+    return {address, address.partition("@")[0]} - {""}
 
 
-def _number(cell: str) -> str:
+def _digits(cell: str) -> str:
+    """O número no fim de "Participante 123", ou a célula como está."""
     digits = re.search(r"(\d+)\s*$", cell)
-    return digits[1] if digits else _plain(cell)
+    return digits[1] if digits else plain(cell)
 
 
-def _scale(rows: list[list[str]], column: int | None, total: float) -> float:
-    for row in rows:
-        text = _cell(row, column).replace(",", ".")
-        try:
-            maximum = float(text)
-        except ValueError:
-            continue
-        if maximum > 0 and total > 0:
-            return maximum / total
-    return 1.0
-
-
-def _replace(record: str, delimiter: str, column: int, value: str) -> str:
-    """A linha com uma célula trocada, e tudo o mais como estava, aspas inclusive."""
-    start, position, quoted = 0, 0, False
-    body = record.rstrip("\r\n")
-    for index, character in enumerate(body + delimiter):
-        if character == '"':
-            quoted = not quoted
-        elif character == delimiter and not quoted:
-            if position == column:
-                written = f'"{value}"' if body[start : start + 1] == '"' or delimiter in value else value
-                return record[:start] + written + record[index:]
-            position, start = position + 1, index + 1
-    return body + delimiter * (column - position + 1) + value + record[len(body) :]
-
-
-def _split(text: str) -> list[str]:
-    """As linhas da planilha, com o fim de linha de cada uma; uma célula entre aspas pode ter várias linhas."""
-    records, start, quoted = [], 0, False
-    for index, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif character == "\n" and not quoted:
-            records.append(text[start : index + 1])
-            start = index + 1
-    return [*records, text[start:]] if start < len(text) else records
-
-
-def _cells(record: str, delimiter: str) -> list[str]:
-    return next(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter), [])
-
-
-def _cell(row: list[str], column: int | None) -> str:
-    return row[column] if column is not None and column < len(row) else ""
-
-
-def _column(header: list[str], names: tuple[str, ...]) -> int | None:
-    plain = [_plain(cell) for cell in header]
-    return next((plain.index(name) for name in names if name in plain), None)
-
-
-def _plain(text: str) -> str:
-    """Sem acentos, maiúsculas nem espaços a mais: como se compara um nome com outro."""
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
-
-
-def _encoding(raw: bytes) -> tuple[str, bytes]:
-    if raw.startswith(b"\xef\xbb\xbf"):
-        return "utf-8", b"\xef\xbb\xbf"
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return "latin-1", b""
-    return "utf-8", b""
+def _scale(maxima: Sequence[str], full: float) -> float:
+    found = (decimal_of(text) for text in maxima)
+    return next((maximum / full for maximum in found if maximum is not None and maximum > 0), 1.0)

@@ -7,6 +7,8 @@ import re
 import statistics
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,43 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from course_grader.batch import Marked
-from course_grader.table import decimal
+from course_grader.copies import Pair
+from course_grader.discussion import Discussion
+from course_grader.items import item_statistics
+from course_grader.spreadsheet import decimal
 from course_lib.exercises.question import Exercise
 from course_lib.files import write_atomically
+from course_lib.text import number
 
-MAX_NOTES = 12
+MAX_NOTES, MAX_ERRORS = 12, 30
 BINS = 9
 
 
-def write_reports(folder: Path, exercise: Exercise, marked: list[Marked]) -> Path:
+@dataclass(frozen=True)
+class Extras:
+    """O que entra nos relatórios e não é da correção automática.
+
+    Attributes:
+        discussion: a questão que o professor lê, se há uma.
+        answers: o que cada estudante escreveu nela, pela chave da entrega.
+        copies: as entregas parecidas, da mais à menos.
+        by_case: se cada caso oculto vale a sua parte dos pontos.
+    """
+
+    discussion: Discussion | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
+    copies: Sequence[Pair] = ()
+    by_case: bool = False
+
+
+def write_reports(folder: Path, exercise: Exercise, marked: list[Marked], extras: Extras = Extras()) -> Path:
     """Grava os relatórios em ``folder`` e devolve o endereço do do professor.
+
+    Args:
+        folder: a pasta de saída.
+        exercise: o exercício.
+        marked: as entregas.
+        extras: o que não é da correção automática.
 
     Raises:
         OSError: sem espaço ou sem permissão.
@@ -32,20 +61,31 @@ def write_reports(folder: Path, exercise: Exercise, marked: list[Marked]) -> Pat
     environment = Environment(
         loader=PackageLoader("course_grader"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"decimal": decimal, "code": code}
+    environment.filters |= {"decimal": decimal, "code": code, "percent": percent}
     template = environment.get_template("estudante.html")
     for entry in marked:
         if entry.result is not None:
-            text = template.render(exercise=exercise.name, **_student(entry))
+            text = template.render(exercise=exercise.name, extras=extras, **_student(entry, exercise, extras))
             _write(folder / report_name(entry), text)
     path = folder / "professor.html"
-    _write(path, environment.get_template("professor.html").render(exercise=exercise.name, **_class(exercise, marked)))
+    page = environment.get_template("professor.html")
+    _write(path, page.render(exercise=exercise.name, extras=extras, **_class(exercise, marked, extras)))
     return path
+
+
+def full_marks(exercise: Exercise, discussion: Discussion | None) -> float:
+    """Quanto vale o exercício inteiro, com o que o professor lê."""
+    return sum(question.points for question in exercise.questions) + (discussion.points if discussion else 0)
 
 
 def code(text: str) -> Markup:
     """O texto escapado, com o que está entre crases em letra de código."""
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def percent(value: float | None) -> str:
+    """Uma estatística por escrito; um traço onde a fórmula não se aplica."""
+    return "–" if value is None else number(value, ".1f")
 
 
 def report_name(entry: Marked) -> str:
@@ -57,34 +97,35 @@ def report_name(entry: Marked) -> str:
     return f"relatorios/{slug}-{mark}.html"
 
 
-def _student(entry: Marked) -> dict[str, Any]:
-    result = entry.result
-    notes = entry.submission.notes + result.notes
+def _student(entry: Marked, exercise: Exercise, extras: Extras) -> dict[str, Any]:
+    notes = list(entry.notes)
     if len(notes) > MAX_NOTES:
         notes = [*notes[:MAX_NOTES], f"… e mais {len(notes) - MAX_NOTES}."]
-    full = sum(question.points for question in result.questions)
-    return {"entry": entry, "result": result, "notes": notes, "full": full, "file": entry.submission.file}
+    full = full_marks(exercise, extras.discussion)
+    return {"entry": entry, "result": entry.result, "notes": notes, "full": full, "file": entry.submission.file}
 
 
-def _class(exercise: Exercise, marked: list[Marked]) -> dict[str, Any]:
-    results = [entry.result for entry in marked if entry.result is not None]
-    totals = [result.total for result in results]
-    full = sum(question.points for question in exercise.questions)
+def _class(exercise: Exercise, marked: list[Marked], extras: Extras) -> dict[str, Any]:
+    graded = [entry for entry in marked if entry.result is not None]
+    totals = [entry.total for entry in graded]
+    full = full_marks(exercise, extras.discussion)
     bars = _bars(totals, full)
     return {
         "marked": marked,
-        "done": len(results),
+        "graded": graded,
+        "done": len(graded),
+        "unread": sum(not (entry.read and entry.read.complete) for entry in graded),
         "full": full,
         "mean": statistics.fmean(totals) if totals else 0.0,
         "median": statistics.median(totals) if totals else 0.0,
         "bars": bars,
         "bars_text": "; ".join(f"nota {bar['label']}: {bar['count']}" for bar in bars),
-        "questions": _hardest(results),
+        "questions": _hardest(graded, extras.discussion),
+        "stopped": _stopped(graded),
         "same": same_code(marked),
-        "alarms": [(entry.submission.student, entry.result.alarms) for entry in marked
-                   if entry.result is not None and entry.result.alarms],
+        "alarms": [(entry.submission.student, entry.alarms) for entry in marked if entry.alarms],
         "rows": [_row(entry) for entry in marked],
-    }  # fmt: skip
+    }
 
 
 def same_code(marked: list[Marked]) -> list[list[str]]:
@@ -96,15 +137,35 @@ def same_code(marked: list[Marked]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def _hardest(results: list[Any]) -> list[dict[str, Any]]:
+def _hardest(graded: list[Marked], discussion: Discussion | None) -> list[dict[str, Any]]:
+    """As questões da mais difícil à mais fácil, com as estatísticas e, de cada dica, quem a recebeu."""
     rows = []
-    for answers in zip(*(result.questions for result in results), strict=True):
-        hints = Counter(" ".join(answer.hint.split()) for answer in answers if answer.hint)
-        right = sum(answer.mark == answer.points for answer in answers)
-        rows.append(
-            {"name": answers[0].name, "function": answers[0].function, "right": right, "hints": hints.most_common(3)}
-        )
-    return sorted(rows, key=lambda row: row["right"])
+    totals = [entry.earned for entry in graded]
+    for answers in zip(*(entry.result.questions for entry in graded), strict=True):
+        hints = defaultdict(list)
+        for entry, answer in zip(graded, answers, strict=True):
+            if answer.hint:
+                hints[" ".join(answer.hint.split())].append(entry.submission.student)
+        marks, points = [answer.mark for answer in answers], answers[0].points
+        row = {"name": answers[0].name, "function": answers[0].function, "right": sum(mark == points for mark in marks)}
+        row["hints"] = sorted(hints.items(), key=lambda pair: -len(pair[1]))
+        rows.append(row | {"items": item_statistics(marks, totals, points)})
+    # Enquanto falta ler alguma, a discussão não é uma questão em que todos tenham nota.
+    if discussion is not None and graded and all(entry.read and entry.read.complete for entry in graded):
+        marks = [entry.read.total for entry in graded]
+        row = {"name": discussion.name, "function": "discussão", "hints": []}
+        row["right"] = sum(mark == discussion.points for mark in marks)
+        rows.append(row | {"items": item_statistics(marks, totals, discussion.points)})
+    return sorted(rows, key=lambda row: row["items"].facility)
+
+
+def _stopped(graded: list[Marked]) -> list[tuple[str, list[str]]]:
+    """Os erros de células, cada um com quem o teve; o número da célula muda de um caderno a outro."""
+    groups = defaultdict(list)
+    for entry in graded:
+        for error in dict.fromkeys(re.findall(r"célula \d+: parou com (.+)", "\n".join(entry.result.notes))):
+            groups[error].append(entry.submission.student)
+    return sorted(groups.items(), key=lambda pair: -len(pair[1]))[:MAX_ERRORS]
 
 
 def _bars(totals: list[float], full: float) -> list[dict[str, Any]]:
@@ -132,11 +193,11 @@ def _bars(totals: list[float], full: float) -> list[dict[str, Any]]:
 
 def _row(entry: Marked) -> dict[str, Any]:
     result = entry.result
-    notes = entry.submission.notes + (result.notes if result else [entry.failure or "ainda não foi corrigida"])
+    notes = entry.notes if result else [entry.failure or "ainda não foi corrigida"]
     return {
         "student": entry.submission.student,
         "file": entry.submission.file,
-        "total": decimal(result.total) if result else "",
+        "total": decimal(entry.total) if result else "",
         "notes": "\n".join(notes[:3]),
         "link": report_name(entry) if result else "",
     }

@@ -38,13 +38,14 @@ class Deadlines:
 
 @dataclass
 class QuestionResult:
-    """O resultado de uma questão: a nota e, se não é a máxima, a dica."""
+    """O resultado de uma questão: a nota e, se não é a máxima, a dica; e de que versão da questão ele é."""
 
     name: str
     function: str
     points: float
     mark: float = 0.0
     hint: str = ""
+    digest: str = ""
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Result:
 def grader_version() -> str:
     """Muda quando muda o que pode mudar uma nota ou uma dica: um resultado de outra versão não vale.
 
-    A definição do exercício não entra aqui: é parte da identidade de cada correção (:attr:`Assignment.digest`).
+    A definição do exercício não entra aqui: cada questão guarda a sua (:attr:`Assignment.digests`).
     """
     digest = hashlib.sha256()
     here, exercises = Path(__file__).parent, Path(course_lib.exercises.__file__).parent
@@ -98,6 +99,28 @@ def grader_version() -> str:
 
 
 def result_key(content: bytes, assignment: Assignment, deadlines: Deadlines) -> str:
-    """A identidade do resultado: a mesma entrega, do mesmo exercício, na mesma turma, pelo mesmo corretor."""
+    """A identidade do resultado: a mesma entrega, do mesmo exercício, na mesma turma, pelo mesmo corretor.
+
+    Uma questão consertada não a muda: só ela se corrige de novo (:func:`stale`).
+    """
     parts = [hashlib.sha256(content).hexdigest(), assignment.digest, grader_version(), repr(deadlines)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def blank(assignment: Assignment, previous: Result | None = None) -> Result:
+    """O resultado por preencher: cada questão sem pontos, menos as que ``previous`` já tem nesta versão delas."""
+    known = {question.digest: question for question in previous.questions} if previous else {}
+    fresh = [
+        known.get(digest := assignment.digests[question.name])
+        or QuestionResult(question.name, question.function, question.points, digest=digest)
+        for question in assignment.exercise.questions
+    ]
+    if previous is None:
+        return Result(fresh)
+    return Result(fresh, list(previous.notes), list(previous.alarms), previous.seconds, previous.fingerprint)
+
+
+def stale(result: Result, assignment: Assignment) -> set[str]:
+    """As questões que mudaram desde este resultado."""
+    graded = {question.digest for question in result.questions}
+    return {name for name, digest in assignment.digests.items() if digest not in graded}

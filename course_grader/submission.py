@@ -8,12 +8,15 @@ import json
 import os
 import re
 import stat
+import time
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from course_grader.names import in_order, plain
 from course_lib.text import number
 
 MAX_BYTES = 20 * 2**20
@@ -27,9 +30,13 @@ MAX_SOURCE = 200_000
 # depois, e o que vem antes é o nome do estudante: vale a última.
 _MOODLE_FILE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?")
 _MOODLE_FOLDER = re.compile(r"^(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?$")
-_COPY = re.compile(r"\s*\(\d+\)$")
+# "Ana (1)", "Ana - Cópia" e "Cópia de Ana" são o que os sistemas fazem de um arquivo com o nome repetido.
+_COPY = re.compile(r"^(?:c[oó]pia de|copy of)\s+|\s*\(\d+\)$|\s+-\s+(?:c[oó]pia|copy)(?:\s*\(\d+\))?$", re.IGNORECASE)
 _NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)
 _COMMENT = re.compile(r"#.*")
+# O nome que o Moodle dá a todos numa avaliação anônima.
+_ANONYMOUS = {"participante", "participant"}
+DAY = 86_400.0
 _JUNK = {".ipynb_checkpoints", "__MACOSX", "__pycache__"}
 
 
@@ -51,6 +58,9 @@ class Submission:
         path: o caderno, ou o que veio no lugar dele.
         problem: por que não há como corrigi-la, ou ``""``.
         notes: o que dizer sobre a escolha do arquivo.
+        alarms: o que o professor deve olhar nessa escolha.
+        when: quando foi entregue, em segundos desde 1970: a data do arquivo, ou a que o Moodle diz.
+        others: as outras entregas da mesma pessoa, da mais antiga à mais recente.
     """
 
     student: str
@@ -58,6 +68,9 @@ class Submission:
     path: Path
     problem: str = ""
     notes: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    when: float = 0.0
+    others: list[Submission] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -118,12 +131,15 @@ class Cells:
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text else ""
 
 
-def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Submission], list[str]]:
+def find_submissions(
+    folder: Path, output: Path | None = None, functions: Sequence[str] = ()
+) -> tuple[list[Submission], list[str]]:
     """As entregas que contam, uma por estudante, em ordem de nome, e os arquivos que não são entregas.
 
     Args:
         folder: a pasta das entregas.
         output: a pasta de saída, que pode estar dentro dela.
+        functions: as que o exercício pede: um caderno sem nenhuma não toma o lugar de um que tem.
 
     São aceitos ``nome.ipynb``, a pasta ou o arquivo que o Moodle faz (``Nome_123_assignsubmission_file_…``) e uma
     subpasta por estudante. Com duas entregas da mesma pessoa, vale a de modificação mais recente.
@@ -133,6 +149,8 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
     """
     if not folder.is_dir():
         raise ValueError(f"não há a pasta de entregas {folder}")
+    if output is not None and os.path.realpath(folder) == os.path.realpath(output):
+        raise ValueError(f"a saída não pode ser a própria pasta das entregas, {folder}; dê outra a --saida")
     found: dict[str, list[Submission]] = {}
     ignored = []
     for path in sorted(folder.iterdir()):
@@ -141,7 +159,8 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
             if _NOTEBOOK.search(path.name) and not path.name.startswith("._"):
                 ignored.append(_printable(path.name))
             continue
-        if output is not None and os.path.realpath(path) == os.path.realpath(output):
+        # A saída desta correção, ou a de outra, não é a pasta de um estudante.
+        if (output is not None and os.path.realpath(path) == os.path.realpath(output)) or _is_output(path):
             continue
         candidates = _candidates(path)
         if not candidates:
@@ -150,12 +169,48 @@ def find_submissions(folder: Path, output: Path | None = None) -> tuple[list[Sub
             found.setdefault(submission.key, []).append(submission)
     if not found:
         raise ValueError(f"não há entregas em {folder}: esperava arquivos .ipynb, ou uma pasta por estudante")
-    chosen = [_latest(group) for group in found.values()]
-    return sorted(chosen, key=lambda submission: (submission.student.casefold(), submission.key)), ignored
+    chosen = [_latest(group, functions) for group in found.values()]
+    _tell_apart(chosen)
+    return sorted(chosen, key=lambda submission: (*in_order(submission.student), submission.key)), ignored
+
+
+def _is_output(path: Path) -> bool:
+    # De os.path, que não para num atalho para um nome impossível.
+    return os.path.isfile(path / "turma.json") and os.path.isdir(path / "resultados")
+
+
+def _tell_apart(chosen: list[Submission]) -> None:
+    """Dá o número do Moodle a quem só o nome não distingue: homônimos, e todos numa avaliação anônima."""
+    repeated = Counter(plain(submission.student) for submission in chosen)
+    for submission in chosen:
+        name = submission.student
+        if submission.identifier and plain(name) in _ANONYMOUS:
+            submission.student = f"{name} {submission.identifier}"
+        elif submission.identifier and repeated[plain(name)] > 1:
+            submission.student = f"{name} ({submission.identifier})"
 
 
 def read_cells(content: bytes) -> Cells:
     """As células de código de um caderno, em qualquer formato de 2 a 4.
+
+    Raises:
+        SubmissionError: não é um caderno.
+    """
+    cells, notes = notebook_cells(content)
+    code = [(source, cell) for cell in cells if (source := _source(cell)) is not None]
+    sources = [source for source, _ in code]
+    if not any(source.strip() for source in sources):
+        notes.append("o caderno não tem código.")
+    if len(sources) > MAX_CELLS:
+        notes.append(f"o caderno tem {len(sources)} células de código; só as primeiras {MAX_CELLS} contam.")
+    if any(len(source) > MAX_SOURCE for source in sources):
+        notes.append("há uma célula grande demais, que foi pulada.")
+    kept = [source if len(source) <= MAX_SOURCE else "" for source in sources[:MAX_CELLS]]
+    return Cells(kept, notes, _ran([cell for _, cell in code[:MAX_CELLS]]))
+
+
+def notebook_cells(content: bytes) -> tuple[list[Any], list[str]]:
+    """As células de um caderno, como vieram, e o que dizer do arquivo.
 
     Raises:
         SubmissionError: não é um caderno.
@@ -180,16 +235,7 @@ def read_cells(content: bytes) -> Cells:
         cells = data["cells"]
     else:
         raise SubmissionError("o arquivo é um JSON, mas não um caderno: não há lista de células")
-    code = [(source, cell) for cell in cells if (source := _source(cell)) is not None]
-    sources = [source for source, _ in code]
-    if not any(source.strip() for source in sources):
-        notes.append("o caderno não tem código.")
-    if len(sources) > MAX_CELLS:
-        notes.append(f"o caderno tem {len(sources)} células de código; só as primeiras {MAX_CELLS} contam.")
-    if any(len(source) > MAX_SOURCE for source in sources):
-        notes.append("há uma célula grande demais, que foi pulada.")
-    kept = [source if len(source) <= MAX_SOURCE else "" for source in sources[:MAX_CELLS]]
-    return Cells(kept, notes, _ran([cell for _, cell in code[:MAX_CELLS]]))
+    return cells, notes
 
 
 def _decode(content: bytes) -> tuple[str, list[str]]:
@@ -284,27 +330,58 @@ def _inside_folder(folder: Path) -> Iterator[Submission]:
 
 
 def _checked(path: Path, label: str, moodle: re.Pattern[str]) -> Submission:
+    label = unicodedata.normalize("NFC", label)
     match = moodle.match(label)
     student = match["name"] if match else _COPY.sub("", label)
     submission = Submission(_printable(student).strip() or "sem nome", match["id"] if match else "", path)
+    submission.when = path.lstat().st_mtime
     if path.is_symlink():
         submission.problem = "é um atalho (link simbólico), e atalhos não são seguidos"
     return submission
 
 
-def _latest(group: list[Submission]) -> Submission:
-    def when(submission: Submission) -> tuple[bool, float, str]:
-        try:
-            moment = submission.path.lstat().st_mtime
-        except OSError:
-            moment = 0.0  # Sumiu desde a listagem.
-        return (not submission.problem, moment, submission.path.name)
+def _latest(group: list[Submission], functions: Sequence[str]) -> Submission:
+    """A entrega que conta: a mais recente das que têm alguma função pedida."""
+    if len(group) == 1:
+        return group[0]
+    latest = time.time() + DAY
 
-    *older, newest = sorted(group, key=when)
-    for submission in older:
-        name = _printable(submission.path.name)
-        newest.notes.append(f"há outra entrega da mesma pessoa, {name}, que não contou: vale a mais recente.")
+    def rank(submission: Submission) -> tuple[bool, bool, bool, float, int]:
+        found = _defined(submission, functions)
+        # A data de amanhã em diante não diz quando foi a entrega: o relógio estava errado, ou foi escolhida.
+        return (not submission.problem, found > 0, submission.when <= latest, submission.when, found)
+
+    ranked = sorted(((rank(submission), submission) for submission in group), key=lambda pair: pair[1].path.name)
+    *older, (best, newest) = sorted(ranked, key=lambda pair: pair[0])
+    newest.others = [submission for _, submission in older]
+    for other, submission in older:
+        lacks = best[1] and not other[1] and not submission.problem
+        why = "vale a que tem as funções pedidas" if lacks else "vale a mais recente"
+        if submission.when > latest:
+            why = "a data dela está no futuro"
+            newest.alarms.append(f"{submission.file} tem data no futuro e não contou; veja de quem é")
+        newest.notes.append(f"há outra entrega da mesma pessoa, {submission.file}, que não contou: {why}.")
+    tied = [submission for other, submission in older if other == best and not _same(submission, newest)]
+    if tied:
+        names = ", ".join(submission.file for submission in tied)
+        newest.alarms.append(f"contou {newest.file}, mas {names} tem a mesma data; veja qual é a entrega")
     return newest
+
+
+def _defined(submission: Submission, functions: Sequence[str]) -> int:
+    """Quantas das funções o caderno define."""
+    try:
+        code = "\n".join(read_cells(submission.read()).cells)
+    except SubmissionError:
+        return 0
+    return sum(bool(re.search(rf"\bdef\s+{name}\b|^\s*{name}\s*=", code, re.MULTILINE)) for name in functions)
+
+
+def _same(one: Submission, other: Submission) -> bool:
+    try:
+        return one.read() == other.read()
+    except SubmissionError:
+        return False
 
 
 def _printable(name: str) -> str:

@@ -9,6 +9,8 @@ Um caderno de ``solutions/`` é a única fonte de um exercício. No caderno do e
 * o link do Colab passa a abrir o caderno de ``exercises/``.
 
 Os identificadores das células são mantidos, então gerar duas vezes dá o mesmo arquivo, byte a byte.
+
+O corretor de turmas guarda o que o estudante recebeu pronto, e a rubrica da discussão, em ``course_grader/given``.
 """
 
 from __future__ import annotations
@@ -163,8 +165,41 @@ def student_notebook(path: Path) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
+def given(source: Path, student: str) -> str:
+    """O que o corretor guarda de um exercício: o que o estudante recebe pronto, e o enunciado e a rubrica da discussão.
+
+    Args:
+        source: o caderno de solução.
+        student: o texto do caderno do estudante.
+
+    Raises:
+        NotebookError: falta a rubrica, ou os pontos dela não somam os da questão.
+    """
+    cells = nbformat.reads(student, as_version=4).cells
+    rubric = next((cell.source for cell in read_notebook(source).cells if cell.id == "rubrica"), "")
+    told = re.search(r"Rubrica da questão (\d+).*?vale (\d+) pontos, (\d),(\d) por", rubric, re.DOTALL)
+    if told is None:
+        raise NotebookError(f"{source}: a célula `rubrica` não diz a questão, os pontos dela e os de cada item")
+    number, points, each = told[1], int(told[2]), float(f"{told[3]}.{told[4]}")
+    rows = [line.strip(" |").split(" | ") for line in rubric.splitlines() if line.startswith("| **")]
+    items = [[row[0].replace("**", ""), each, *row[1:]] for row in rows]
+    if each * len(items) != points or any(len(item) != 4 for item in items):
+        raise NotebookError(f"{source}: os itens da rubrica não somam os {points} pontos da questão {number}")
+    texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    statement = next((text for text in texts if text.startswith(f"## Questão {number}: discussão")), None)
+    if statement is None:
+        raise NotebookError(f"{source}: não há a célula “## Questão {number}: discussão”")
+    kept = [line for line in rubric.splitlines()[1:] if not line.startswith("|")]
+    about = {"name": f"q{number}", "points": points, "items": items, "statement": statement}
+    about["rubric"] = " ".join(" ".join(kept).split())
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    return json.dumps({"discussion": about, "code": code, "texts": texts}, ensure_ascii=False, indent=1) + "\n"
+
+
 def generate(root: Path) -> dict[Path, str]:
     """O que ``exercises/`` deve conter: caminho → texto, para cada caderno de ``root/solutions``.
+
+    E o que vai a ``course_grader/given``, se a pasta do corretor está aqui.
 
     Raises:
         NotebookError: não há cadernos, ou um deles não serve.
@@ -172,7 +207,12 @@ def generate(root: Path) -> dict[Path, str]:
     sources = sorted((root / "solutions").glob("*.ipynb"))
     if not sources:
         raise NotebookError(f"não há cadernos em {root / 'solutions'}; rode na pasta do projeto ou use --raiz")
-    return {root / "exercises" / source.name: student_notebook(source) for source in sources}
+    expected = {root / "exercises" / source.name: student_notebook(source) for source in sources}
+    if (root / "course_grader").is_dir():
+        students = list(expected.values())
+        for source, student in zip(sources, students, strict=True):
+            expected[root / "course_grader" / "given" / f"{source.stem}.json"] = given(source, student)
+    return expected
 
 
 def differences(root: Path, expected: dict[Path, str]) -> list[str]:

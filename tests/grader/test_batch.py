@@ -17,7 +17,7 @@ from test_grade import DEFINITION
 
 from course_grader import batch, bubblewrap, command
 from course_grader.batch import Store
-from course_grader.result import Deadlines, QuestionResult, Result
+from course_grader.result import Deadlines, QuestionResult, Result, blank
 from course_grader.submission import find_submissions
 
 
@@ -31,8 +31,8 @@ class Fake:
     outcomes: tuple = ()
     graded = 0
 
-    def __init__(self, *_, **__):
-        pass
+    def __init__(self, assignment, *_, **__):
+        self.assignment = assignment
 
     def grade(self, jobs):
         for position, job in enumerate(jobs):
@@ -40,6 +40,10 @@ class Fake:
             if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
                 raise outcome
             type(self).graded += 1
+            if isinstance(outcome, Result):
+                filled = blank(self.assignment)
+                filled.questions[0].mark = outcome.total
+                outcome = filled
             yield job, outcome
 
     def close(self):

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from corpus.base import FULL, answers, notebook, others
+from corpus.base import FULL, RIGHT, answers, notebook, others
 
 from course_grader import assignment as assignment_module
 from course_grader import grade as grading
@@ -232,11 +232,16 @@ def test_the_key_depends_on_everything_that_changes_the_mark(double):
         result_key(b"a", double, FAST),
         result_key(b"b", double, FAST),
         result_key(b"a", define(DEFINITION, "dobro.py", 6), FAST),
-        result_key(b"a", define(DEFINITION + "\n", "dobro.py", 5), FAST),
+        result_key(b"a", dataclasses.replace(double, by_case=True), FAST),
         result_key(b"a", double, Deadlines(cell=1)),
     }
     assert len(keys) == 5
     assert result_key(b"a", define(DEFINITION, "outro.py", 5), FAST) in keys
+    # Uma questão que muda não é outra turma: o resultado se acha, e só ela se corrige de novo.
+    mended = define(DEFINITION.replace("De novo.", "Outra vez."), "dobro.py", 5)
+    assert result_key(b"a", mended, FAST) in keys
+    assert result_module.stale(result_module.blank(double), mended) == {"q2"}
+    assert result_module.stale(result_module.blank(double), define(DEFINITION + "\n# nada\n", "x", 5)) == set()
 
 
 @pytest.mark.parametrize(
@@ -425,3 +430,21 @@ def test_the_seed_a_call_sees_is_not_a_sum_of_the_class_seed():
 def test_the_seed_a_call_sees_does_not_lead_to_the_hidden_case(double):
     for case in double.hidden["q1"]:
         assert case.message["seed"] != runtime.derive_seed(case.seed, assignment_module._CALL)
+
+
+def test_each_case_can_be_worth_its_part(sandbox, assignment):
+    by_part = dataclasses.replace(assignment, by_case=True)
+    half = """
+whole, calls = interpolate, []
+def interpolate(z_a, z_b, n):
+    calls.append(n)
+    return whole(z_a, z_b, n) if len(calls) % 2 else z_a
+"""
+    content = notebook(*answers(*others("q3"), q3=RIGHT["q3"] + half))
+    whole = grade_submission(content, assignment, sandbox)
+    by_case = grade_submission(content, by_part, sandbox)
+    marks = {question.name: question.mark for question in by_case.questions}
+    assert {question.name: question.mark for question in whole.questions} == marks | {"q3": 0}
+    assert marks["q3"] == 0.5
+    assert by_case.questions[2].hint
+    assert by_part.digest != assignment.digest

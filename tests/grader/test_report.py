@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from course_grader.batch import Marked
-from course_grader.moodle import WorksheetError, fill_worksheet
-from course_grader.report import code, report_name, same_code, write_reports
+from course_grader.copies import Pair
+from course_grader.moodle import fill_worksheet
+from course_grader.report import Extras, code, report_name, same_code, write_reports
 from course_grader.result import QuestionResult, Result
+from course_grader.spreadsheet import WorksheetError, harmless
 from course_grader.submission import Submission
-from course_grader.table import harmless, write_marks
+from course_grader.table import note_changes, write_marks
 from course_lib.exercises.question import load_exercise
 
 EXERCISE = load_exercise("09_interpolacao")
@@ -112,10 +115,10 @@ WORKSHEET = (
 )  # fmt: skip
 
 
-def fill(tmp_path, text, entries, encoding="utf-8"):
+def fill(tmp_path, text, entries, encoding="utf-8", full=8.0):
     source, target = tmp_path / "planilha.csv", tmp_path / "cheia.csv"
     source.write_bytes(text.encode(encoding))
-    outcome = fill_worksheet(source, target, entries)
+    outcome = fill_worksheet(source, target, entries, full)
     return outcome, target.read_bytes().decode(encoding)
 
 
@@ -173,3 +176,48 @@ def test_two_people_for_one_row_are_left_to_the_teacher(tmp_path):
 def test_a_thousand_notes_still_fit_in_a_spreadsheet_cell(tmp_path):
     write_marks(tmp_path / "notas.csv", EXERCISE, [marked(notes=["célula: parou com ValueError"] * 10_000)])
     assert (tmp_path / "notas.csv").stat().st_size < 5_000
+
+
+def test_the_teacher_sees_who_made_each_mistake_and_how_each_question_did(tmp_path):
+    class_ = [marked("Ana"), marked("Bia", total=5, hint="o sinal"), marked("Caio", total=5, hint="o  sinal")]
+    for entry in class_[1:]:
+        entry.result.notes += ["célula 3: parou com KeyError: 'a'", "célula 9: parou com KeyError: 'a'"]
+    text = write_reports(tmp_path, EXERCISE, class_).read_text(encoding="utf-8")
+    assert "q5 · 2 × o sinal" in text
+    assert "células · 2 × KeyError: &#39;a&#39;" in text
+    assert text.count("<p>Bia, Caio</p>") >= 2
+    # q5: um de três acertou, e ninguém acerta as outras sem ela.
+    assert '<td class="number">33,3</td>\n<td class="number">100,0</td>' in text
+
+
+def test_copies_are_escaped_and_side_by_side(tmp_path):
+    pair = Pair(EVIL, "Bia", 0.5, [(EVIL, "x = 1")])
+    text = write_reports(tmp_path, EXERCISE, [marked()], Extras(copies=[pair])).read_text(encoding="utf-8")
+    assert EVIL not in text
+    assert "<pre>&lt;script&gt;alert(1)&lt;/script&gt;</pre><pre>x = 1</pre>" in text
+    assert "50,0 % em comum" in text
+
+
+def test_a_notebook_cannot_flood_the_alarms(tmp_path):
+    entry = marked(alarms=["célula 1: x\nBia Lima: 0", *(f"célula {n}: {'inside.x ' * 10_000}" for n in range(500))])
+    path = write_reports(tmp_path, EXERCISE, [entry])
+    assert path.stat().st_size < 50_000
+    assert entry.alarms[0] == "célula 1: x Bia Lima: 0"
+    assert entry.alarms[-1] == "… e mais 481"
+
+
+def test_what_was_not_graded_again_yet_is_not_a_change_nor_forgotten(tmp_path):
+    now = datetime(2026, 11, 30, 9, 5)
+    assert note_changes(tmp_path, [marked("Ana"), marked("Bia")], None, now) == []
+    assert note_changes(tmp_path, [marked("Ana", failure="interrompida"), marked("Bia", total=7)], None, now) == [
+        ("Bia", "q7", "1", "0"),
+        ("Bia", "total", "8", "7"),
+    ]
+    assert note_changes(tmp_path, [marked("Ana", total=7), marked("Bia", total=7)], None, now) == [
+        ("Ana", "q7", "1", "0"),
+        ("Ana", "total", "8", "7"),
+    ]
+    history = (tmp_path / "mudancas.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert history[0] == "quando;estudante;nota de;era;é"
+    assert history[1] == "2026-11-30 09:05;Bia;q7;1;0"
+    assert len(history) == 5

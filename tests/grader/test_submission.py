@@ -227,3 +227,68 @@ def test_one_entry_that_cannot_be_looked_at_does_not_stop_the_class(tmp_path):
     assert "atalho" in problems["bia"]
     assert "atalho" in problems["davi"]
     assert ignored == ["caio"]
+
+
+ASKED = "def double(x):\n    return 2 * x"
+
+
+@pytest.mark.parametrize(("right", "draft"), [("dobro.ipynb", "teste.ipynb"), ("z.ipynb", "a.ipynb")])
+def test_a_notebook_without_what_is_asked_never_replaces_one_that_has_it(tmp_path, right, draft):
+    folder = tmp_path / "Ana_11_assignsubmission_file_"
+    put(folder / right, notebook(ASKED), when=100)
+    put(folder / draft, notebook("print('rascunho')"), when=200)
+    (item,), _ = find_submissions(tmp_path, functions=["double"])
+    assert item.path.name == right
+    assert draft in item.notes[0]
+
+
+def test_two_answers_of_the_same_instant_ask_the_teacher(tmp_path):
+    put(tmp_path / "Ana" / "a.ipynb", notebook(ASKED), when=100)
+    put(tmp_path / "Ana" / "b.ipynb", notebook(ASKED, "x = 1"), when=100)
+    (item,), _ = find_submissions(tmp_path, functions=["double"])
+    assert len(item.alarms) == 1
+    put(tmp_path / "Ana" / "b.ipynb", notebook(ASKED), when=100)
+    (item,), _ = find_submissions(tmp_path, functions=["double"])
+    assert item.alarms == []
+
+
+def test_a_date_in_the_future_replaces_nobody(tmp_path):
+    put(tmp_path / "ana.ipynb", when=100)
+    put(tmp_path / "Ana (1).ipynb", when=4_000_000_000)
+    (item,), _ = find_submissions(tmp_path)
+    assert item.path.name == "ana.ipynb"
+    assert "data no futuro" in item.alarms[0]
+
+
+def test_blind_marking_and_namesakes_can_be_told_apart(tmp_path):
+    for number in (101, 102):
+        put(tmp_path / f"Participante_{number}_assignsubmission_file_" / "a.ipynb")
+        put(tmp_path / f"Ana Souza_{number + 10}_assignsubmission_file_" / "a.ipynb")
+    found, _ = people(tmp_path)
+    assert list(found) == ["Ana Souza (111)", "Ana Souza (112)", "Participante 101", "Participante 102"]
+
+
+def test_the_output_of_a_grading_is_nobody(tmp_path):
+    put(tmp_path / "ana.ipynb")
+    for name in ("notas", "notas-antigas"):
+        put(tmp_path / name / "turma.json")
+        (tmp_path / name / "resultados").mkdir()
+    found, ignored = find_submissions(tmp_path, tmp_path / "notas")
+    assert ([item.student for item in found], ignored) == (["ana"], [])
+    with pytest.raises(ValueError, match="própria pasta das entregas"):
+        find_submissions(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Cópia de Davi Sá", "Davi Sá - Cópia", "Davi Sá - Copia (2)", "Copy of Davi Sá"])
+def test_a_copied_file_is_of_the_same_person(tmp_path, name):
+    put(tmp_path / f"{name}.ipynb")
+    assert list(people(tmp_path)[0]) == ["Davi Sá"]
+
+
+def test_a_link_to_an_impossible_name_is_one_more_problem(tmp_path):
+    put(tmp_path / "bia.ipynb")
+    (tmp_path / "ana.ipynb").symlink_to("x" * 300)
+    (tmp_path / "pasta").symlink_to("y" * 300)
+    found, ignored = people(tmp_path)
+    assert {name: bool(item.problem) for name, item in found.items()} == {"ana": True, "bia": False}
+    assert ignored == ["pasta"]
