@@ -20,17 +20,16 @@ from .lockdown import Limits
 
 def preload() -> None:
     """Importa o que os cadernos usam, para que cada filho já nasça com isso."""
-    import matplotlib.pyplot
     import numpy
     import torch
 
-    import course_lib.viz  # noqa: F401 - para que já esteja importado
+    from course_lib.viz import style
 
     from . import shell
 
     torch.set_num_threads(1)
     shell.make_shell()
-    matplotlib.pyplot.get_fignums()
+    style.plt.get_fignums()
     stand_ins.install()
     # Na primeira vez, tudo isto ainda importa metade do PyTorch, o SciPy e o scikit-learn.
     stand_ins.rehearse()

@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.figure
-import matplotlib.pyplot as plt
+from course_lib.viz import style
 
 
-# O nome é o da verdadeira, em course_lib.viz.style: é por ele que um caderno pergunta de que tipo ela é.
-class CourseFigure(matplotlib.figure.Figure):
+class CourseFigure(style.CourseFigure):
     """Uma figura do pyplot que só se desenha quando se pergunta por um eixo dela, ou quando se grava.
 
     Attributes:
         pending: quem a desenha, numa figura sua.
     """
 
-    pending: Callable[[], matplotlib.figure.Figure] | None = None
-    _drawn: matplotlib.figure.Figure | None = None
+    pending: Callable[[], style.CourseFigure] | None = None
+    _drawn: style.CourseFigure | None = None
 
-    def drawn(self) -> matplotlib.figure.Figure | None:
+    def drawn(self) -> style.CourseFigure | None:
         """A figura de verdade; ``None`` se esta ainda não tem quem a desenhe."""
         if self._drawn is None and self.pending is not None:
-            current = plt.gcf()
+            current = style.plt.gcf()
             self._drawn = self.pending()
             # A verdadeira sai da lista do pyplot, onde o lugar é desta.
-            plt.close(self._drawn)
-            plt.figure(current)
+            style.plt.close(self._drawn)
+            style.plt.figure(current)
         return self._drawn
 
     @property

@@ -17,6 +17,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # Tudo em que uma célula pode dar, na correção, outro resultado que no caderno de quem a escreveu. A página do curso
@@ -35,12 +36,16 @@ DIFFERENCES = (
     "Uma célula tem 20 segundos de processador, e todas juntas, 40; uma chamada, 10.",
 )
 
+# O que se compilou na instalação, copiado ao abrir a caixa, e a pasta de cada entrega.
+SHARED_CACHE, OWN_CACHE = "/correcao/cache/numba", "/tmp/curso"
+COMPILED = ("umap", "pynndescent")
+
 SIZES = {"train": 60_000, "test": 10_000}
 
 
 def install() -> None:
     """Põe os substitutos no lugar, antes de qualquer código do estudante."""
-    from course_lib import exercises
+    from course_lib import exercises, runtime
 
     exercises.open_exercise = Unchecked
     _replace_data()
@@ -49,8 +54,8 @@ def install() -> None:
     _stay_in_one_process()
     sys.meta_path.insert(0, Compiled())
     sys.meta_path.append(Colab())
-    # A pasta do curso é do professor; a de uma entrega é dela.
-    os.environ["CURSO_CACHE"] = "/tmp/curso"
+    # A pasta do curso é a que se preparou para todos; a de uma entrega é dela.
+    runtime.cache_dir = lambda: Path(OWN_CACHE)
 
 
 def rehearse() -> None:
@@ -116,8 +121,6 @@ def _replace_training() -> None:
 
 def _leave_figures_undrawn() -> None:
     """Cada função de ``viz`` devolve logo a sua figura, que só se desenha se alguém a olhar."""
-    import matplotlib.pyplot as plt
-
     from course_lib import viz
 
     from .figure import CourseFigure
@@ -125,7 +128,7 @@ def _leave_figures_undrawn() -> None:
     def later(draw: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(draw)
         def figure(*arguments: Any, **options: Any) -> Any:
-            empty = plt.figure(FigureClass=CourseFigure)
+            empty = viz.style.plt.figure(FigureClass=CourseFigure)
             empty.pending = functools.partial(draw, *arguments, **options)
             return empty
 
@@ -158,23 +161,22 @@ def _stay_in_one_process() -> None:
 
 
 class Compiled(importlib.abc.MetaPathFinder):
-    """Antes que o numba se importe, dá-lhe uma pasta que se grava, com atalhos para o que já está compilado.
+    """Antes que o UMAP se importe, dá ao numba uma pasta que se grava, com atalhos para o que já está compilado.
 
-    Sem isto, importar o UMAP levaria 40 segundos de processador a cada entrega.
+    Sem isto, importá-lo levaria 40 segundos de processador a cada entrega.
     """
 
     def find_spec(self, name: str, *_: Any) -> None:
         """Nunca acha nada: só prepara a pasta."""
-        shared = os.environ.get("NUMBA_CACHE_DIR", "")
-        if name != "numba" or not shared.startswith("/correcao/"):
+        if name not in COMPILED or not os.path.isdir(SHARED_CACHE) or os.path.isdir(OWN_CACHE):
             return
-        own = os.path.join(os.environ["CURSO_CACHE"], "numba")
-        for folder, _folders, files in os.walk(shared):
-            target = os.path.join(own, os.path.relpath(folder, shared))
+        own = os.path.join(OWN_CACHE, "numba")
+        for folder, _folders, files in os.walk(SHARED_CACHE):
+            target = os.path.join(own, os.path.relpath(folder, SHARED_CACHE))
             os.makedirs(target, exist_ok=True)
             for file in files:
                 os.symlink(os.path.join(folder, file), os.path.join(target, file))
-        os.environ["NUMBA_CACHE_DIR"] = own
+        importlib.import_module("numba").config.CACHE_DIR = own
 
 
 class Colab(importlib.abc.MetaPathFinder, importlib.abc.Loader):
