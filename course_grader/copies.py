@@ -103,7 +103,7 @@ def _scores(prints: list[set[int]]) -> np.ndarray:
         whole[who] += weight
         if len(who) > 1:
             shared[np.ix_(who, who)] += weight
-    few = np.array([len(each) < ENOUGH for each in prints])
+    few = np.array([len(each) < ENOUGH for each in prints], dtype=bool)
     score = shared / np.maximum(np.minimum(whole[:, None], whole[None, :]), 1e-9)
     score[few, :] = score[:, few] = 0
     np.fill_diagonal(score, 0)
