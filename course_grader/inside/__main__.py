@@ -54,7 +54,7 @@ class Host:
         self.isolate = isolate
         self.user = user
         self.strict = strict
-        self._mapped = lockdown.mapped_bytes()
+        self._mapped, self._private = lockdown.mapped_bytes(), lockdown.private_bytes()
         self._guardian = self._child = 0
 
     def start(self, control: socket.socket, channel: socket.socket | None) -> str:
@@ -123,7 +123,7 @@ class Host:
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)
             os.close(null)
-            lockdown.set_limits(self.limits, self._mapped)
+            lockdown.set_limits(self.limits, self._mapped, self._private)
             if self.strict:
                 lockdown.drop_privileges(self.user)
                 lockdown.forbid_system_calls()

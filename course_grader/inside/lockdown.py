@@ -100,17 +100,18 @@ def _python_in_tmp() -> list[str]:
     return [folder for folder in sorted({sys.prefix, sys.base_prefix, package}) if folder.startswith("/tmp/")]
 
 
-def set_limits(limits: Limits, mapped: int) -> None:
+def set_limits(limits: Limits, mapped: int, private: int) -> None:
     """Tetos que o processo e os seus filhos não podem mais subir.
 
     Args:
         limits: os tetos.
         mapped: endereços que o PyTorch importado já reserva (:func:`mapped_bytes`), a que o teto de memória se soma: a
             compilação com CUDA mapeia sozinha 3 GB, quase tudo sem usar.
+        private: o mesmo da memória própria (:func:`private_bytes`).
     """
     for name, value in {
         "RLIMIT_AS": mapped + limits.memory,
-        "RLIMIT_DATA": limits.memory,
+        "RLIMIT_DATA": private + limits.memory,
         "RLIMIT_CPU": limits.cpu_seconds,
         "RLIMIT_FSIZE": limits.file_bytes,
         "RLIMIT_NPROC": limits.processes,
@@ -158,6 +159,12 @@ def mapped_bytes() -> int:
     """Quantos bytes de endereços este processo reserva agora."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def private_bytes() -> int:
+    """Quantos bytes de memória própria este processo já traz: os dados de todos não saem do teto de um estudante."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData:"))
 
 
 def _call(name: str, *arguments: object) -> None:

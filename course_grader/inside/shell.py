@@ -25,6 +25,8 @@ from IPython.core.magics import ExecutionMagics
 from IPython.utils.text import SList
 from traitlets.config import Config
 
+_print = print
+
 # Células de outra língua: num núcleo, um programa à parte as roda.
 _OTHER_LANGUAGES = ("bash", "sh", "shell", "script", "perl", "ruby", "pypy", "python", "python2", "python3")
 _INSTALLERS = ("pip", "uv", "conda", "mamba", "micromamba")
@@ -158,6 +160,9 @@ def make_shell() -> ZMQInteractiveShell:
 
 async def run_cell(shell: ZMQInteractiveShell, source: str) -> BaseException | None:
     """Executa uma célula como um núcleo executa: dentro de um laço de eventos; devolve o erro, se houve."""
+    # O interpretador escreve: uma célula que estragou o print ou a saída não custa as seguintes.
+    builtins.print = _print
+    sys.stdout, sys.stderr = sys.stdout or sys.__stdout__, sys.stderr or sys.__stderr__
     # As tarefas que outra célula deixou andam entre uma e outra.
     await asyncio.sleep(0)
     try:

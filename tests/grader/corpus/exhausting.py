@@ -39,9 +39,7 @@ EXHAUSTING = [
     in_a_cell("celula-se-mata", "import os\nos.abort()", says="encerrou o processo"),
     in_a_cell("celula-pilha", "import sys\nsys.setrecursionlimit(10**9)\ndef f(): return f()\nf()"),
     in_a_cell("celula-ponteiro", "import ctypes\nctypes.string_at(8)", says="encerrou o processo"),
-    in_a_cell(
-        "celula-troca-o-programa", "import os\nos.execv('/bin/sh', ['sh', '-c', 'exit 0'])", says="encerrou o processo"
-    ),
+    in_a_cell("celula-troca-o-programa", "import os\nos.execv('/bin/sh', ['sh', '-c', 'exit 0'])", says="OSError"),
     in_a_cell(
         "celula-estraga-o-python",
         "import builtins, sys\ndel builtins.print\nsys.stdout = sys.stderr = None",
@@ -116,7 +114,7 @@ EXHAUSTING = [
     in_a_cell(
         "fuga-le-o-sistema",
         "import os, glob\nachou = [p for p in ('/etc/shadow', '/etc/passwd', '/root/.bashrc', "
-        "'@MUNDO@', '/proc/1/environ', '/proc/self/maps') if os.path.exists(p)]\n"
+        "'@MUNDO@', '/proc/1/environ', '/proc/self/environ') if os.path.exists(p)]\n"
         "raise RuntimeError(f'achou {achou} {dict(os.environ).keys() & {\"SEGREDO\"}}')",
         says="achou [] set()",
     ),
