@@ -117,7 +117,7 @@ def test_a_late_submission_is_graded_again_alone_before_it_counts(sandbox, doubl
 def test_late_ones_come_last_and_one_at_a_time(monkeypatch, double):
     graded = []
 
-    def fake(content, assignment, sandbox, deadlines, *, alone):
+    def fake(content, assignment, sandbox, deadlines, previous, *, alone):
         graded.append((content, alone))
         if not alone and content in (b"b", b"c"):
             raise TryAlone
