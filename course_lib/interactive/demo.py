@@ -104,6 +104,13 @@ def drawn_set(dataset: ImageDataset, n: int) -> ImageDataset:
     return dataset.take(n, seed=0).to("cpu")
 
 
+def examples(dataset: ImageDataset, *first: int) -> Tensor:
+    """``N_EXAMPLES`` imagens sorteadas, sempre as mesmas, a começar por uma de cada dígito de ``first``."""
+    some = drawn_set(dataset, min(len(dataset), 200))
+    chosen = [int((some.labels == digit).int().argmax()) for digit in first]
+    return some.images[[*chosen, *(k for k in range(len(some)) if k not in chosen)][:N_EXAMPLES]]
+
+
 def seeded() -> AbstractContextManager[None]:
     """O que se sorteia para uma demonstração é sempre o mesmo, e não mexe no sorteio de quem a pede."""
     return runtime.isolated_seed(0)

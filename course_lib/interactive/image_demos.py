@@ -12,7 +12,17 @@ from course_lib import checks, runtime, viz
 from course_lib.checks import IMAGE_SHAPE
 from course_lib.data import ImageDataset
 from course_lib.interactive.block import Exported
-from course_lib.interactive.demo import N_EXAMPLES, Demo, as_text, drawn_set, on_cpu, rounded, seeded, still_picture
+from course_lib.interactive.demo import (
+    N_EXAMPLES,
+    Demo,
+    as_text,
+    drawn_set,
+    examples,
+    on_cpu,
+    rounded,
+    seeded,
+    still_picture,
+)
 from course_lib.interactive.export import export
 from course_lib.models.layers import interpolate
 
@@ -173,7 +183,7 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
     fits = model.prediction == "v" and n_classes is not None
     checks.require(fits, 'model: esperava prediction="v" e uma rede que olha a classe')
     model = on_cpu(model)
-    images = drawn_set(dataset, N_EXAMPLES).images
+    images = examples(dataset, digit)
     with torch.no_grad(), seeded():
         viz.image_grid(model.sample(10, y=torch.arange(10)), title="Uma amostra de cada dígito, em dez saltos")
         inputs = {"x": torch.randn(1, *IMAGE_SHAPE), "t": torch.tensor([0.5]), "y": torch.tensor([digit])}
@@ -200,7 +210,7 @@ def interpolation(models: Mapping[str, tuple[Coder, Coder]], dataset: ImageDatas
         models: rótulo → (codificar, decodificar), em que codificar leva (B, 1, 28, 28) em (B, latent_dim).
         dataset: de onde saem os exemplos.
     """
-    images = drawn_set(dataset, N_EXAMPLES).images
+    images = examples(dataset, 2, 7)
     programs: dict[str, Exported] = {}
     rows = {}
     with torch.no_grad():
@@ -233,7 +243,7 @@ def gallery(grids: Mapping[str, Tensor], *, name: str, title: str) -> Demo:
     return Demo(
         "gallery",
         title=title,
-        lead=f"As imagens estão sempre nos mesmos lugares: só {name} muda. Com o teclado, use as setas.",
+        lead=f"Cada valor de {name} é outra rede, treinada do zero; com os mesmos sorteios. O que some pelo caminho?",
         alt=f"Uma fileira de imagens para cada valor de {name}: {', '.join(grids)}.",
         still=still_picture(),
         programs={},

@@ -136,7 +136,7 @@ def rubber_sheet(flow: Flow, data: Tensor) -> Demo:
     return Demo(
         "rubber_sheet",
         title="Estique a folha de borracha",
-        lead="Desfaça as camadas uma a uma. Depois arraste o quadrado: onde a área dele encolhe, a densidade sobe.",
+        lead="Desfaça as camadas uma a uma. Depois arraste o quadrado: onde ele encolhe na folha, a densidade sobe.",
         alt="Dois quadros: a malha quadrada do ruído com uma nuvem redonda, e a mesma malha esticada sobre os dados.",
         still=still_picture(),
         programs={"flow": export(unrolled, {"z": cloud[:SHEET_POINTS]}, outputs=outputs, modules=[flow])},

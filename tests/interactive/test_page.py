@@ -148,6 +148,7 @@ def test_diffusion_draws_what_pytorch_draws(open_demo) -> None:
 def test_rubber_sheet_measures_the_area_that_pytorch_predicts(open_demo) -> None:
     visit = open_demo("rubber_sheet")
     visit.wait()
+    visit.page.get_by_label("Camadas desfeitas").fill("8")
     visit.page.get_by_label("Lado do quadrado").fill("0.1")
     visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('0,010 no ruído')")
     shown = re.findall(r"[\d,]+ na folha|prevê [\d,]+", visit.page.inner_text(".cd-note"))

@@ -132,8 +132,9 @@
     const id = `cd-${++made}`;
     const shown = h("output", { for: id, class: "cd-value" });
     const input = h("input", { id, type: "range", min, max, step });
-    const show = () => {
-      const text = format(Number(input.value));
+    // O que se mostra é o valor pedido, mesmo que o controle só tenha degraus vizinhos dele.
+    const show = (exact = Number(input.value)) => {
+      const text = format(exact);
       shown.textContent = text;
       input.setAttribute("aria-valuetext", text);
     };
@@ -142,7 +143,7 @@
       show();
       oninput(Number(input.value));
     });
-    show();
+    show(Number(value));
     const element = h("div", { class: "cd-slider" }, h("label", { for: id }, label), input, shown);
     return {
       element,
@@ -152,7 +153,7 @@
       },
       set value(to) {
         input.value = to;
-        show();
+        show(to);
       },
     };
   };
@@ -236,7 +237,8 @@
   const isEmpty = (pixels) => pixels.every((tone) => tone < -0.5);
 
   // Onde se desenha um dígito: arrastando, ou com as setas e a barra de espaço. `examples` são dígitos prontos.
-  const pad = ({ label, examples = [], initial = 0, onchange, say, shown = 168 }) => {
+  // `half`: só a metade de cima conta, e a de baixo aparece coberta. `helped`: outra área já traz a ajuda.
+  const pad = ({ label, examples = [], initial = 0, onchange, say, shown = 168, half = false, helped = null }) => {
     const size = 28;
     const pixels = new Float32Array(size * size).fill(-1);
     const help = h("p", { class: "cd-help", id: `cd-${++made}` }, "Desenhe com o mouse ou o dedo; com o teclado, as setas andam e a barra de espaço abaixa ou levanta a caneta.");
@@ -247,11 +249,16 @@
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-roledescription", "área de desenho");
     canvas.setAttribute("aria-label", label);
-    canvas.setAttribute("aria-describedby", help.id);
+    canvas.setAttribute("aria-describedby", helped ?? help.id);
+    help.hidden = helped !== null;
     const cursor = { x: 14, y: 8, down: false, shown: false };
     const context = canvas.getContext("2d");
     const show = () => {
       view.draw(pixels);
+      if (half) {
+        context.fillStyle = "rgba(86, 180, 233, 0.35)";
+        context.fillRect(0, size / 2, size, size / 2);
+      }
       if (cursor.shown) {
         context.fillStyle = cursor.down ? "#e69f00" : "#56b4e9";
         context.fillRect(cursor.x, cursor.y, 1, 1);
@@ -335,6 +342,7 @@
     show();
     return {
       element,
+      help: help.id,
       get pixels() {
         return centered(pixels);
       },

@@ -4,8 +4,8 @@ Curso.demos.code_bars = async ({ stage, say, programs, options, guarded }) => {
   const n = options.mean.length;
   const [back, walked] = [picture("reconstrução do desenho", { shown: 168 }), picture("imagem do código misturado", { shown: 168 })];
   const bars = h("canvas", { class: "cd-plane", width: 640, height: 120, role: "img", "aria-label": "barras do código" });
-  bars.style.cssText = "width: 320px; aspect-ratio: 16 / 3";
-  let [code, other, share, seed] = [new Float32Array(n), null, 0, 1];
+  bars.style.cssText = "width: 560px; aspect-ratio: 16 / 3";
+  let [code, other, share, seed, drawn] = [new Float32Array(n), null, 0, 1, null];
   const sortear = () => {
     const draw = random(seed++);
     other = Float32Array.from({ length: n }, (_, i) => Math.max(options.floor, options.mean[i] + options.std[i] * draw.normal()));
@@ -23,15 +23,16 @@ Curso.demos.code_bars = async ({ stage, say, programs, options, guarded }) => {
   const update = latest(
     guarded(async (x, empty) => {
       if (x) {
+        drawn = x;
         ({ z: code } = await programs.enc({ x }));
         back.draw((await programs.dec({ z: code })).out);
       }
       const mixed = code.map((v, i) => (1 - share) * v + share * other[i]);
       walked.draw((await programs.dec({ z: mixed })).out);
       paint(mixed);
-      const lit = code.filter((v) => Math.abs(v) > 1e-3).length;
-      const dead = options.mean.filter((m, i) => m === 0 && options.std[i] === 0).length;
-      say(empty ? "Área vazia: o código é o de uma imagem preta." : `${lit} dos ${n} números do código não são zero (${dead} são unidades mortas: zero em toda imagem); mistura de ${number(100 * share, 0)} %`);
+      const far = Math.hypot(...mixed.map((v, i) => v - code[i])) / Math.hypot(...other.map((v, i) => v - code[i]));
+      const missed = back.element.pixels.reduce((sum, v, i) => sum + Math.abs(v - drawn[i]) / drawn.length, 0);
+      say(empty ? "Área vazia: o código é o de uma imagem preta." : `a volta erra ${number(missed, 2)} por pixel, em tons de −1 a 1; o código misturado está a ${number(100 * far, 0)} % do caminho até o sorteado`);
     }),
   );
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: update, say });

@@ -24,7 +24,7 @@ Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
         image.data.set([213, 94, 0, Math.min(255, 400 * miss)], 4 * i);
       });
       context.putImageData(image, 0, 0);
-      facts.textContent = `erro do ciclo: ${number(missOf(x, again), 3)} por pixel, em tons de −1 a 1 (nos exemplos, ${number(usual, 3)} em média)${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
+      facts.textContent = `erro do ciclo: ${number(missOf(x, again), 3)} por pixel, em tons de −1 a 1 (${number(missOf(x, again) / usual, 1)} vezes a média dos exemplos, ${number(usual, 3)})${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
       say(facts.textContent);
     }),
   );

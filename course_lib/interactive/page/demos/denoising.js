@@ -23,6 +23,8 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
   const add = latest(
     guarded(async () => {
       turn++;
+      // Uma limpeza leva o controle até o fim; ruído novo é do tamanho escolhido.
+      level.value = sigma;
       const draw = random(seed);
       x = drawing.pixels.map((v) => v + 2 * sigma * draw.normal());
       await show(sigma);
@@ -63,7 +65,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     add();
   });
   stage.append(
-    row(drawing.element, labelled("Com ruído", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão: azul clareia, laranja escurece", push)),
+    row(drawing.element, labelled("A imagem agora", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão: azul clareia, laranja escurece", push)),
     row(level.element, other, pure, button("Limpar aos poucos", clean)),
   );
   await add();

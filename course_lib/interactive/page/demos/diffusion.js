@@ -37,6 +37,7 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     const steps = settings.steps;
     const draw = random(settings.seed);
     const start = performance.now();
+    say("a rede está desenhando…");
     let x = draw.normals(784);
     const known = settings.half ? drawing.raw : null;
     const path = visited(steps);
@@ -90,7 +91,7 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     slider({ label: "Saltos", min: 2, max: 20, step: 1, value: settings.steps, format: (v) => String(v), oninput: (v) => sample((settings.steps = v)) }),
     slider({ label: "Semente", min: 1, max: 50, step: 1, value: settings.seed, format: (v) => String(v), oninput: (v) => sample((settings.seed = v)) }),
   ];
-  const drawing = pad({ label: "Desenhe a metade de cima", examples: options.examples, onchange: () => settings.half && sample(), say, shown: 140 });
+  const drawing = pad({ label: "Desenhe a metade de cima", examples: options.examples, onchange: () => settings.half && sample(), say, shown: 140, half: true });
   const half = button("Completar a metade de baixo", () => {
     settings.half = !settings.half;
     half.setAttribute("aria-pressed", settings.half);

@@ -5,8 +5,8 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
   let t = 0.5;
   const rows = options.models.map((name) => ({
     name,
-    strip: Array.from({ length: STEPS }, (_, i) => picture(`${name}: passo ${i + 1} de ${STEPS}`, { shown: 56 })),
-    now: picture(`${name}: no ponto escolhido`, { shown: 112 }),
+    strip: Array.from({ length: STEPS }, (_, i) => picture(`${name}: passo ${i + 1} de ${STEPS}`, { shown: 96 })),
+    now: picture(`${name}: no ponto escolhido`, { shown: 140 }),
   }));
   let codes = [];
   const at = (a, b, u) => a.map((v, i) => (1 - u) * v + u * b[i]);
@@ -36,7 +36,7 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
   );
   const common = { examples: options.examples, onchange: () => encode(), say, shown: 140 };
   const first = pad({ ...common, label: "De", initial: 0 });
-  const second = pad({ ...common, label: "Para", initial: 1 });
+  const second = pad({ ...common, label: "Para", initial: 1, helped: first.help });
   const where = slider({ label: "Ponto do caminho", min: 0, max: 1, step: 0.02, value: t, oninput: (v) => walk((t = v)) });
   stage.append(
     row(first.element, second.element, h("div", { class: "cd-cell" }, where.element, row(...rows.map(({ name, now }) => labelled(name, now.element))))),

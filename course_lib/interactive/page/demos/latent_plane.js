@@ -11,6 +11,11 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
       say(`código ${number(z[0], 2)} e ${number(z[1], 2)}${drawn.empty ? "" : `; o seu desenho está em ${number(drawn.mu[0], 2)} e ${number(drawn.mu[1], 2)}`}`);
     }),
   );
+  // O número de cada dígito, no meio da nuvem dele: as cores sozinhas não se distinguem bem.
+  const middles = COLORS.map((_, digit) => {
+    const mine = options.cloud.labels.flatMap((label, i) => (label === digit ? [i] : []));
+    return [0, 1].map((d) => mine.reduce((sum, i) => sum + options.cloud.points[2 * i + d] / 100 / mine.length, 0));
+  });
   const view = plane({
     label: "Plano latente: as médias das imagens de teste, uma cor por dígito, e os círculos da priori",
     names: ["z₀", "z₁"],
@@ -21,8 +26,27 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
       context.globalAlpha = 0.55;
       for (let i = 0; i < labels.length; i++) dot(context, points[2 * i] / 100, points[2 * i + 1] / 100, 2.2 * pixel, COLORS[labels[i]]);
       context.globalAlpha = 1;
+      context.fillStyle = ink;
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.font = "bold 15px sans-serif";
+      for (const [digit, [x, y]] of middles.entries()) {
+        context.save();
+        context.translate(x, y);
+        context.scale(pixel, -pixel);
+        context.fillText(String(digit), 0, 0);
+        context.restore();
+      }
       context.strokeStyle = ink;
       context.lineWidth = pixel;
+      context.globalAlpha = 0.4;
+      for (const [x, y] of [[1, 0], [0, 1]]) {
+        context.beginPath();
+        context.moveTo(-4 * x, -4 * y);
+        context.lineTo(4 * x, 4 * y);
+        context.stroke();
+      }
+      context.globalAlpha = 1;
       for (const radius of [1, 2]) {
         context.beginPath();
         context.arc(0, 0, radius, 0, 7);
@@ -50,7 +74,7 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     }),
   );
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: encode, say, shown: 168 });
-  const legend = Curso.kit.h("p", { class: "cd-note" }, "Círculos: um e dois desvios da priori. Elipse: dois desvios da nuvem do seu desenho. Dígitos: ");
+  const legend = Curso.kit.h("p", { class: "cd-note" }, "z₀ é a horizontal, z₁ a vertical. Círculos: um e dois desvios da priori. Elipse: dois desvios da nuvem do seu desenho. Cores: ");
   COLORS.forEach((color, digit) => {
     const mark = Curso.kit.h("span", { style: `border-bottom: 4px solid ${color}; margin-right: 0.6em` }, String(digit));
     legend.append(mark);

@@ -42,21 +42,22 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     },
   });
   const facts = h("p", { class: "cd-note" });
-  const near = (points) => {
+  const near = (points, n = COUNT) => {
     let inside = 0;
-    for (let i = 0; i < COUNT; i++) {
+    for (let i = 0; i < n; i++) {
       for (let j = 0; j < 8; j++) {
         const angle = (2 * Math.PI * j) / 8;
         const [dx, dy] = [points[2 * i] - options.data.radius * Math.cos(angle), points[2 * i + 1] - options.data.radius * Math.sin(angle)];
         if (Math.hypot(dx, dy) < options.data.near) inside++;
       }
     }
-    return inside / COUNT;
+    return inside / n;
   };
+  const ceiling = near(Float32Array.from(data.flat()), data.length);
   const show = () => {
     view.draw();
     const loss = Number.isNaN(state.loss) ? "" : `, perda ${number(state.loss, 2)}`;
-    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem`;
+    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem (dos dados, ${number(100 * ceiling, 0)} %). As que sobram ficaram nas pontes entre as nuvens.`;
   };
   const flow = async () => {
     frames = await model.call("flow", noise, steps);
@@ -66,6 +67,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     model = await engine.make("ringFlow", { seed: 11 + turn++, data: options.data, total: options.limit });
     state = { steps: 0, loss: NaN };
     await flow();
+    say(facts.textContent);
   };
   const run = guarded(async () => {
     const mine = ++turn;
@@ -91,13 +93,14 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     toggle(false);
     await begin();
   }));
-  const time = slider({ label: "Instante t", min: 0, max: 1, step: 0.01, value: 1, oninput: (v) => {
+  const time = slider({ label: "Instante t, do ruído (0) aos dados (1)", min: 0, max: 1, step: 0.01, value: 1, oninput: (v) => {
     at = v;
     view.draw();
   } });
-  const jumps = slider({ label: "Passos de integração", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
+  const jumps = slider({ label: "Passos (ponto médio)", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
     steps = v;
     await flow();
+    say(facts.textContent);
   }) });
   const release = button("Soltar o ruído", guarded(async () => {
     if (calm) {

@@ -1,9 +1,14 @@
 // Capítulo 04: uma GAN no plano, treinada enquanto se olha; o colapso e as suas curas.
 Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) => {
-  const { h, row, labelled, button, choice, plane, dot, number } = Curso.kit;
+  const { h, row, labelled, button, choice, plane, dot, number, random } = Curso.kit;
   const SPAN = 3.2;
   const GRID = 40;
   const state = { points: [], field: null, steps: 0, covered: 0, on: 0 };
+  const draw = random(3);
+  const data = Array.from({ length: 120 }, (_, i) => [
+    options.data.radius * Math.cos((i * Math.PI) / 4) + options.data.std * draw.normal(),
+    options.data.radius * Math.sin((i * Math.PI) / 4) + options.data.std * draw.normal(),
+  ]);
   let [game, running, turn] = [null, false, 0];
   const view = plane({
     label: "Pontos do gerador sobre as oito nuvens de dados, e o que o discriminador acha de cada lugar",
@@ -26,6 +31,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) =
         context.arc(options.data.radius * Math.cos(angle), options.data.radius * Math.sin(angle), options.data.near, 0, 7);
         context.stroke();
       }
+      for (const [x, y] of data) dot(context, x, y, 1.6 * pixel, "#009e73");
       for (let i = 0; i < state.points.length; i += 2) dot(context, state.points[i], state.points[i + 1], 2.4 * pixel, ink);
     },
   });
@@ -39,6 +45,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) =
     game = await engine.make("ringGAN", { ...options.games[name], data: options.data, seed: 1000 + turn });
     Object.assign(state, await game.call("train", 1), { field: await game.call("field", GRID, SPAN) });
     show();
+    say(facts.textContent);
   };
   const run = guarded(async () => {
     const mine = ++turn;
@@ -79,7 +86,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) =
     await begin(rule.value);
   }));
   stage.classList.add("cd-quiet");
-  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Azul: o discriminador acha real; laranja: acha falso. Círculos: as oito nuvens dos dados. Pontos: o gerador."))));
+  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, rule.element, row(play, again), facts, h("p", { class: "cd-note" }, "Verde: os dados, em oito nuvens. Pontos: o gerador. Azul: ali o discriminador acha real; laranja: falso. Longe de todos os pontos, ninguém lhe ensinou nada, e a cor não quer dizer nada. O que vale são as nuvens cobertas: acertar sempre a mesma é o colapso."))));
   stage.addEventListener("tema", show);
   await begin(rule.value);
 };

@@ -1,9 +1,9 @@
 // Capítulo 08: a folha de borracha de um fluxo do plano, e a área de um quadrado dela.
 Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) => {
   const { h, row, labelled, slider, plane, dot, number, latest, random } = Curso.kit;
-  const [SPAN, LINES, PER_LINE, CLOUD] = [3.2, 11, 64, 256];
+  const [LINES, PER_LINE, CLOUD] = [11, 64, 256];
   const [START, EDGE] = [[0.64, 0.64], options.points - 1];
-  let [stageNow, side, square, areas] = [options.layers, 0.2, [], []];
+  let [stageNow, side, square, areas] = [0, 0.2, [], []];
 
   // Cada ponto, antes e depois de desfeita cada camada; e quanto o logaritmo da área cresce no último deles.
   const through = async (points) => {
@@ -46,6 +46,10 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
   const sheet = [];
   for (const line of lines) sheet.push((await through(line)).frames);
 
+  // Os dois planos na mesma escala, e a folha inteira à vista em todas as camadas.
+  const reach = Math.max(...sheet.flat(2).map(([x, y]) => Math.max(Math.abs(x), Math.abs(y))));
+  const SPAN = Math.min(5, Math.max(3, 1.04 * reach));
+
   const paint = (k) => (context, _at, pixel, ink) => {
     if (k() === options.layers) {
       context.globalAlpha = 0.35;
@@ -74,13 +78,14 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     left.draw();
     right.draw();
     const [before, after] = [area(square[0].slice(0, EDGE)), area(square[stageNow].slice(0, EDGE))];
-    const ratio = after / before;
-    const change = ratio < 1 ? `encolheu ${number(1 / ratio, 1)} vezes: ali a densidade subiu` : `cresceu ${number(ratio, 1)} vezes: ali a densidade caiu`;
     const predicted = before * Math.exp(areas[stageNow]);
+    const grown = predicted / before;
+    const change = Math.abs(grown - 1) < 0.05 ? "quase não mudou" : grown < 1 ? `subiu ${number(1 / grown, 1)} vezes` : `caiu ${number(grown, 1)} vezes`;
+    const fits = Math.abs(after / predicted - 1) < 0.1;
     facts.textContent =
       stageNow === 0
         ? `Nenhuma camada desfeita: a área é ${number(before, 3)} dos dois lados.`
-        : `Área do quadrado: ${number(before, 3)} no ruído, ${number(after, 3)} na folha (o log-determinante no centro prevê ${number(predicted, 3)}). Ela ${change} outro tanto.`;
+        : `Área do quadrado: ${number(before, 3)} no ruído, ${number(after, 3)} na folha; o log-determinante, no centro, prevê ${number(predicted, 3)}. ${fits ? "Batem:" : "Não batem: o quadrado é grande demais para uma previsão que é de um ponto só."} ${fits ? "" : "No centro, "}a densidade ${change}.`;
     say(facts.textContent);
   };
   const move = latest(
@@ -91,7 +96,7 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     }),
   );
   const left = plane({ label: "O ruído: a malha, a nuvem e o quadrado que se arrasta", names: ["z₀", "z₁"], span: SPAN, shown: 290, value: START, paint: paint(() => 0), onmove: (at) => move([...at]) });
-  const right = plane({ label: "A folha, com as camadas escolhidas já desfeitas, sobre os dados", span: 0.85 * SPAN, shown: 290, paint: paint(() => stageNow) });
+  const right = plane({ label: "A folha, com as camadas escolhidas já desfeitas, sobre os dados", span: SPAN, shown: 290, paint: paint(() => stageNow) });
   const layers = slider({ label: "Camadas desfeitas", min: 0, max: options.layers, step: 1, value: stageNow, format: String, oninput: (k) => {
     stageNow = k;
     show();
@@ -102,9 +107,9 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
   } });
   stage.classList.add("cd-quiet");
   stage.append(
-    row(labelled("O ruído (z)", left.element), labelled("A folha (x)", right.element)),
-    row(layers.element, size.element),
+    row(labelled("O ruído (z)", size.element, left.element), labelled("A folha (x)", layers.element, right.element)),
     facts,
+    h("p", { class: "cd-note" }, "Laranja: amostras da normal, levadas pela folha. Verde: os dados, com todas as camadas desfeitas."),
   );
   stage.addEventListener("tema", () => [left, right].forEach((one) => one.draw()));
   await move(START);

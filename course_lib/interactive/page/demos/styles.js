@@ -4,7 +4,7 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
   const BANDS = [["grossa (4×4 e 8×8)", 0, 4], ["média (16×16)", 4, 6], ["fina (32×32)", 6, 8]];
   const NAMES = ["A", "B", "C"];
   const width = options.wMean.length;
-  let [seed, noiseSeed, psi, strength] = [1, 1, 1, 1];
+  let [seed, noiseSeed, psi, strength] = [2, 1, 1, 1];
   const sources = NAMES.map((name) => picture(`estilo ${name}`, { shown: 84 }));
   const mixed = picture("imagem misturada", { shown: 196 });
   let styles = [];
@@ -18,10 +18,15 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
     layers.forEach((style, k) => w.set(truncate(style, amount), k * width));
     return (await programs.synthesis({ w, ...given })).out;
   };
+  const facts = h("p", { class: "cd-note" });
   const show = latest(
     guarded(async () => {
       const layers = BANDS.flatMap(([, from, to], k) => Array(to - from).fill(styles[NAMES.indexOf(bands[k].value)]));
-      mixed.draw(await synthesize(layers, noise(noiseSeed, strength), psi));
+      const image = await synthesize(layers, noise(noiseSeed, strength), psi);
+      const still = await synthesize(layers, noise(noiseSeed, 0), psi);
+      mixed.draw(image);
+      const moved = image.reduce((sum, v, i) => sum + Math.abs(v - still[i]) / image.length, 0);
+      facts.textContent = `O ruído mudou a imagem em ${number(moved, 3)} por pixel, em tons de −1 a 1.${psi === 0 ? " Com ψ = 0 todo estilo é o médio: trocar as faixas não muda nada." : ""}`;
       say(`faixas: ${bands.map((band) => band.value).join(", ")}; truncamento ${number(psi, 2)}; ruído ${number(strength, 1)}`);
     }),
   );
@@ -40,12 +45,12 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
   );
   const controls = [
     slider({ label: "Truncamento ψ", min: 0, max: 1, step: 0.05, value: psi, oninput: (v) => show((psi = v)) }),
-    slider({ label: "Força do ruído", min: 0, max: 3, step: 0.1, value: strength, format: (v) => number(v, 1), oninput: (v) => show((strength = v)) }),
+    slider({ label: "Força do ruído (1: a do treino)", min: 0, max: 20, step: 0.5, value: strength, format: (v) => number(v, 1), oninput: (v) => show((strength = v)) }),
   ];
   stage.append(
     row(
       h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}, ψ = 1`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
-      labelled("Mistura", mixed.element),
+      h("div", { class: "cd-cell" }, labelled("Mistura", mixed.element), facts),
     ),
     row(
       button("Outros estilos", () => {

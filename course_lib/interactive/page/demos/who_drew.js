@@ -2,6 +2,7 @@
 Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
   const { h, row, button, picture, number, random } = Curso.kit;
   const { images } = Curso.kit;
+  const FLOOR = -0.85;
   const families = options.families.map((one) => ({ ...one, images: one.images && images(one.images) }));
   const image = picture("dígito misterioso", { shown: 196 });
   const [facts, score] = [h("p", { class: "cd-note" }), h("p", { class: "cd-note" })];
@@ -18,7 +19,8 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
     const family = families[Math.floor(draw.uniform() * families.length)];
     const pixels = await make(family);
     // A imagem e o autor trocam juntos: quem pede dois dígitos seguidos responde sobre o que está vendo.
-    image.draw(pixels);
+    // O fundo quase preto de algumas redes denunciaria o autor sem que ninguém olhasse o traço.
+    image.draw(pixels.map((tone) => (tone < FLOOR ? -1 : tone)));
     [truth, answered] = [family, false];
     buttons.forEach((one) => {
       one.disabled = false;
@@ -49,6 +51,6 @@ Curso.demos.who_drew = async ({ stage, say, programs, options, guarded }) => {
   const buttons = families.map(({ name }, k) => button(name, () => answer(k)));
   const again = button("Outro dígito", next);
   stage.classList.add("cd-quiet");
-  stage.append(row(image.element, h("div", { class: "cd-cell cd-side" }, facts, row(...buttons), again, score)));
+  stage.append(row(image.element, h("div", { class: "cd-cell cd-side" }, row(...buttons), again, facts, score)));
   await next();
 };
