@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from sphinx.util import logging
 
 VENDOR = Path(__file__).parents[1] / "vendor"
 THEBE = "sphinx_thebe"
+# Um controle só se desenha com um núcleo: sem ele, esta marca na página não é nada.
+WIDGET = re.compile(r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.DOTALL)
 # O que o tema mede, no seu script.
 MEASURED = (
     '["pre",".nboutput > .output_area",".cell_output > .output",".jp-RenderedHTMLCommon",'
@@ -62,7 +65,9 @@ def trim_theme(app: Sphinx, exception: Exception | None) -> None:
 def remove_useless_files(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Retira o estilo do thebe (registrado antes que pudéssemos impedir) e o estado dos ipywidgets, mortos aqui."""
+    """Retira o estilo do thebe (registrado antes que pudéssemos impedir) e os ipywidgets, mortos aqui."""
+    if "body" in context:
+        context["body"] = WIDGET.sub("", context["body"])
     context["css_files"] = [item for item in context["css_files"] if "sphinx-thebe" not in str(item.filename)]
     context["script_files"] = [
         item

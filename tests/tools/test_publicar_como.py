@@ -16,8 +16,10 @@ from book.address import Address, read_address
 
 HERE = read_address(ROOT)
 NEW = "Ana-Lima/redes.2027"
-# Menos o registro do que já mudou, uma figura e os pesos não trazem endereço: basta o que é texto.
-SKIPPED = shutil.ignore_patterns(".git", ".venv", "_build", "__pycache__", "weights", "vendor", "*.png", ".*_cache")
+# Menos o que não é do repositório, uma figura e os pesos, que não trazem endereço: basta o que é texto.
+SKIPPED = shutil.ignore_patterns(
+    ".git", ".venv", "_build", "__pycache__", "*.egg-info", "weights", "vendor", "*.png", ".*_cache"
+)
 
 
 @pytest.fixture(scope="module")
