@@ -243,7 +243,7 @@ def gallery(grids: Mapping[str, Tensor], *, name: str, title: str) -> Demo:
     return Demo(
         "gallery",
         title=title,
-        lead=f"Cada valor de {name} é outra rede, treinada do zero; com os mesmos sorteios. O que some pelo caminho?",
+        lead=f"Cada valor de {name} é outra rede, treinada do zero; os z sorteados são os mesmos. O que some?",
         alt=f"Uma fileira de imagens para cada valor de {name}: {', '.join(grids)}.",
         still=still_picture(),
         programs={},

@@ -426,6 +426,20 @@
     context.fill();
   };
 
+  // O anel de oito nuvens: pontos dele, uma nuvem de cada vez, e o círculo em volta de cada uma.
+  const ringPoints = ({ radius, std }, draw, n) =>
+    Array.from({ length: n }, (_, i) => [
+      radius * Math.cos((i * Math.PI) / 4) + std * draw.normal(),
+      radius * Math.sin((i * Math.PI) / 4) + std * draw.normal(),
+    ]);
+  const ringCircles = (context, { radius, near }) => {
+    for (let j = 0; j < 8; j++) {
+      context.beginPath();
+      context.arc(radius * Math.cos((j * Math.PI) / 4), radius * Math.sin((j * Math.PI) / 4), near, 0, 7);
+      context.stroke();
+    }
+  };
+
   // Uma cor por dígito: as mesmas das figuras do livro.
   const COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
 
@@ -523,7 +537,7 @@
   window.cursoStart = { push: start };
   window.Curso = {
     demos,
-    kit: { h, number, images, row, labelled, button, slider, choice, picture, pad, plane, dot, COLORS, random: cursoRandom, latest },
+    kit: { h, number, images, row, labelled, button, slider, choice, picture, pad, plane, dot, ringPoints, ringCircles, COLORS, random: cursoRandom, latest },
   };
   for (const id of announced) start(id);
 })();

@@ -1,14 +1,10 @@
 // Capítulo 08: flow matching no plano, treinado enquanto se olha; depois, a correnteza leva o ruído aos dados.
 Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guarded }) => {
-  const { h, row, button, slider, plane, dot, number, random } = Curso.kit;
+  const { h, row, button, slider, plane, dot, ringPoints, ringCircles, number, random } = Curso.kit;
   const SPAN = 3.2;
   const COUNT = 300;
   const noise = random(7).normals(2 * COUNT);
-  const draw = random(3);
-  const data = Array.from({ length: 240 }, (_, i) => [
-    options.data.radius * Math.cos((i * Math.PI) / 4) + options.data.std * draw.normal(),
-    options.data.radius * Math.sin((i * Math.PI) / 4) + options.data.std * draw.normal(),
-  ]);
+  const data = ringPoints(options.data, random(3), 240);
   let [model, running, frames, at, turn, state] = [null, false, [noise], 1, 0, { steps: 0, loss: NaN }];
   let steps = 12;
   const view = plane({
@@ -30,12 +26,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
       context.globalAlpha = 0.5;
       for (const [x, y] of data) dot(context, x, y, 1.6 * pixel, "#0072b2");
       context.globalAlpha = 1;
-      for (let j = 0; j < 8; j++) {
-        const angle = (2 * Math.PI * j) / 8;
-        context.beginPath();
-        context.arc(options.data.radius * Math.cos(angle), options.data.radius * Math.sin(angle), options.data.near, 0, 7);
-        context.stroke();
-      }
+      ringCircles(context, options.data);
       for (let i = 0; i < COUNT; i++) {
         dot(context, now[2 * i] * (1 - part) + next[2 * i] * part, now[2 * i + 1] * (1 - part) + next[2 * i + 1] * part, 2.6 * pixel, "#e69f00");
       }

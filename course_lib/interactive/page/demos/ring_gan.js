@@ -1,14 +1,10 @@
 // Capítulo 04: uma GAN no plano, treinada enquanto se olha; o colapso e as suas curas.
 Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) => {
-  const { h, row, labelled, button, choice, plane, dot, number, random } = Curso.kit;
+  const { h, row, button, choice, plane, dot, ringPoints, ringCircles, number, random } = Curso.kit;
   const SPAN = 3.2;
   const GRID = 40;
   const state = { points: [], field: null, steps: 0, covered: 0, on: 0 };
-  const draw = random(3);
-  const data = Array.from({ length: 120 }, (_, i) => [
-    options.data.radius * Math.cos((i * Math.PI) / 4) + options.data.std * draw.normal(),
-    options.data.radius * Math.sin((i * Math.PI) / 4) + options.data.std * draw.normal(),
-  ]);
+  const data = ringPoints(options.data, random(3), 120);
   let [game, running, turn] = [null, false, 0];
   const view = plane({
     label: "Pontos do gerador sobre as oito nuvens de dados, e o que o discriminador acha de cada lugar",
@@ -25,12 +21,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) =
       }
       context.strokeStyle = ink;
       context.lineWidth = 1.5 * pixel;
-      for (let j = 0; j < 8; j++) {
-        const angle = (2 * Math.PI * j) / 8;
-        context.beginPath();
-        context.arc(options.data.radius * Math.cos(angle), options.data.radius * Math.sin(angle), options.data.near, 0, 7);
-        context.stroke();
-      }
+      ringCircles(context, options.data);
       for (const [x, y] of data) dot(context, x, y, 1.6 * pixel, "#009e73");
       for (let i = 0; i < state.points.length; i += 2) dot(context, state.points[i], state.points[i + 1], 2.4 * pixel, ink);
     },
