@@ -48,7 +48,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
   const show = () => {
     view.draw();
     const loss = Number.isNaN(state.loss) ? "" : `, perda ${number(state.loss, 2)}`;
-    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem (dos dados, ${number(100 * ceiling, 0)} %). As que sobram ficaram nas pontes entre as nuvens.`;
+    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem (dos dados, ${number(100 * ceiling, 0)} %)`;
   };
   const flow = async () => {
     frames = await model.call("flow", noise, steps);
