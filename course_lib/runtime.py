@@ -5,6 +5,7 @@ Variáveis reconhecidas:
     CURSO_DADOS: pasta que contém ``MNIST/raw`` (a disposição do torchvision).
     CURSO_CACHE: pasta em que o curso guarda o que baixa e o que treina.
     CURSO_DISPOSITIVO: ``cpu``, ``cuda``, ``mps``…; sem ela, a GPU quando há uma.
+    JPY_SESSION_NAME: o caderno aberto, que o Jupyter diz ao núcleo.
     RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR e MASTER_PORT: as que o torchrun dá a cada processo.
 """
 
@@ -18,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
-from course_lib import files
+from course_lib import cell_order, files
 
 PROFILES = ("rapido", "padrao", "completo")
 
@@ -244,15 +245,22 @@ def notice(message: str) -> None:
         print(f"⚠ {message}")
 
 
-def in_notebook() -> bool:
-    """Verdadeiro num núcleo do Jupyter ou do Colab."""
+def notebook_shell() -> Any:
+    """O interpretador do núcleo do Jupyter ou do Colab em que se está; ``None`` fora de um."""
     if "IPython" not in sys.modules:
-        return False
+        return None
     from IPython import get_ipython
 
     shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
+    return shell if hasattr(shell, "kernel") else None
+
+
+def in_notebook() -> bool:
+    """Verdadeiro num núcleo do Jupyter ou do Colab."""
+    return notebook_shell() is not None
 
 
 # Antes que alguém importe o UMAP: depois o numba já terá decidido onde guardar.
 share_numba_cache()
+if in_notebook():
+    cell_order.watch(notebook_shell(), lambda: os.environ.get("JPY_SESSION_NAME"))

@@ -17,6 +17,7 @@ import course_lib
 # Cada andar só vê os de baixo; os da mesma linha não se veem se estão em ISOLATED.
 FLOORS = {
     "files": 0,
+    "cell_order": 0,
     "runtime": 0,
     "checks": 0,
     "contracts": 0,
