@@ -15,19 +15,22 @@ import tempfile
 import time
 import zlib
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.demo_pages import DEMOS, demo, page, shipped
 from benchmarks.measure import machine
 from book import screenshots
 from course_lib import console, runtime
 from course_lib.interactive import export
+from course_lib.interactive.block import LEVELS
 from course_lib.interactive.demo import PAGE
 from course_lib.metrics import Judge
+from course_lib.models.stylegan import StyleGenerator
 from course_lib.text import number, table
 from course_lib.weights import load_judge
 
@@ -35,8 +38,16 @@ from course_lib.weights import load_judge
 TAPS = 300
 # Toques de cada aba por rodada, no uso longo.
 ROUND = 40
-# Quem desenha na página, e com que pesos: o que as demonstrações exportam.
-ROUNDED = (("vae", "model", "int6"), ("dcgan", "gen", "int6"), ("diffusion", "model", "int7"))
+# Quem desenha na página: o modelo, a rede dele, e o programa de que demonstração a leva.
+ROUNDED = (
+    ("vae", "model", "who_drew", "p0"),
+    ("dcgan", "gen", "who_drew", "p1"),
+    ("stylegan", "gen", "who_drew", "p2"),
+    ("stylegan", "gen", "styles", "synthesis"),
+    ("diffusion", "model", "diffusion", "net"),
+)
+# Quantos dígitos se desenham de uma vez, para o juiz.
+BATCH = 250
 # Repetições de uma rede; vale a mediana.
 CALLS = 40
 
@@ -202,33 +213,57 @@ def heap(context: Any, tab: Any) -> float:
 def rounding_cost(n: int) -> list[tuple[str, str, float, float]]:
     """A distância de Fréchet de quem desenha, com os pesos de sempre e com os da página: as mesmas sementes."""
     judge, rows = load_judge(), []
-    for name, part, weights in ROUNDED:
+    for name, part, demonstration, program in ROUNDED:
+        # O que a demonstração exporta é que diz como ela guarda os pesos.
+        (weights,) = {constant.kind for constant in demo(demonstration).programs[program].constants} & set(LEVELS)
         network = copy.deepcopy(shipped(name, part))
-        before = distance(judge, network, n)
-        round_weights(network, weights)
-        rows.append((name, weights, before, distance(judge, network, n)))
+        plain, rounded = diffusions(network, weights) if hasattr(network, "network") else drawings(network, weights)
+        distances = (distance(judge, sample, n) for sample in (plain, rounded))
+        rows.append((f"{name}, em {demonstration}", weights, *distances))
     return rows
 
 
-def distance(judge: Judge, network: Any, n: int) -> float:
+def distance(judge: Judge, sample: Callable[[int], Tensor], n: int) -> float:
     """A distância média de ``n`` amostras, em três sorteios."""
     found = []
     for seed in range(3):
         with runtime.isolated_seed(seed):
-            found.append(judge.compare("página", network.sample(n), seed=0).frechet)
+            found.append(judge.compare("página", sample(n), seed=0).frechet)
     return statistics.mean(found)
 
 
-def round_weights(network: nn.Module, weights: str) -> None:
-    """Troca os pesos pelos que a página recebe: as constantes anotadas são os próprios pesos, ou vistas deles."""
-    inner: Any = getattr(network, "network", network)
-    function: Any = getattr(network, "decode", inner)
-    inputs = {"z": torch.randn(1, getattr(network, "latent_dim", 1))}
-    if inner is not network:
-        inputs = {"x": torch.randn(1, 1, 28, 28), "t": torch.tensor([0.5]), "y": torch.tensor([3])}
+def drawings(network: Any, weights: str) -> tuple[Callable[[int], Tensor], Callable[[int], Tensor]]:
+    """Quem amostra de uma rede que desenha de ``z``, e quem amostra do que a página recebe dela."""
+
+    def draw_inputs() -> list[Tensor]:
+        noise = network.synthesis.draw_noise(BATCH) if isinstance(network, StyleGenerator) else []
+        return [torch.randn(BATCH, network.latent_dim), *noise]
+
+    function = getattr(network, "decode", network)
+    if isinstance(network, StyleGenerator):
+        function = lambda z, *noise: network(z, noise=noise)  # noqa: E731
+    inputs = {f"x{k}": one for k, one in enumerate(draw_inputs())}
+    exported = export(function, inputs, modules=[network], weights=weights)
+
+    def sampler(draw: Callable[..., Tensor]) -> Callable[[int], Tensor]:
+        def sample(n: int) -> Tensor:
+            with torch.no_grad():
+                return torch.cat([draw(*draw_inputs()) for _ in range(-(-n // BATCH))])[:n]
+
+        return sample
+
+    return sampler(function), sampler(lambda *inputs: exported(*inputs)[0])
+
+
+def diffusions(model: Any, weights: str) -> tuple[Callable[[int], Tensor], Callable[[int], Tensor]]:
+    """Quem amostra de uma difusão, e quem amostra com a rede que a página recebe."""
+    rounded = copy.deepcopy(model)
+    inputs = {"x": torch.randn(1, 1, 28, 28), "t": torch.tensor([0.5]), "y": torch.tensor([3])}
     with torch.no_grad():
-        for constant in export(function, inputs, modules=[inner], weights=weights).constants:
+        # As constantes são os próprios pesos: trocadas no lugar, a rede serve a lotes de qualquer tamanho.
+        for constant in export(rounded.network, inputs, weights=weights).constants:
             constant.tensor.copy_(constant.stored())
+    return model.sample, rounded.sample
 
 
 def main(arguments: list[str] | None = None) -> int:
