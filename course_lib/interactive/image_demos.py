@@ -190,7 +190,8 @@ def diffusion(model: Diffusion, dataset: ImageDataset, *, digit: int = 3) -> Dem
     return Demo(
         "diffusion",
         title="Do ruído ao dígito, salto a salto",
-        lead="Escolha o dígito e arraste o salto: quando ele se decide? Com orientação forte, o que se ganha?",
+        lead="Escolha o dígito e arraste o salto: quando ele se decide? Desenhe vários com w = 0, e vários com w = 4: "
+        "o que se ganha, e o que se perde?",
         alt="Dez dígitos, de 0 a 9, desenhados pela difusão em dez saltos.",
         still=still_picture(),
         programs={"net": export(model.network, inputs, weights="int7")},

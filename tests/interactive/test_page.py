@@ -145,6 +145,21 @@ def test_diffusion_draws_what_pytorch_draws(open_demo) -> None:
     assert (torch.tensor(pixels) - drawn.flatten()).abs().max() < 1e-2
 
 
+def test_diffusion_keeps_the_last_drawings_side_by_side(open_demo) -> None:
+    visit = open_demo("diffusion")
+    visit.wait()
+    visit.page.get_by_label("Saltos", exact=True).fill("2")
+    for seed in range(2, 12):
+        visit.page.click("text=Desenhar de novo")
+        visit.page.wait_for_function(f"document.querySelector('.cd-kept')?.textContent.endsWith('semente {seed}')")
+    kept = visit.page.query_selector_all(".cd-kept")
+    assert [one.inner_text().split()[-1] for one in kept] == [str(seed) for seed in range(11, 3, -1)]
+    newest, shown = (visit.page.evaluate(f"[...document.querySelector('{selector}').pixels]")
+                     for selector in (".cd-kept canvas", ".cd-stage canvas"))  # fmt: skip
+    assert newest == shown
+    assert len({tuple(one.evaluate("cell => [...cell.querySelector('canvas').pixels]")) for one in kept}) == 8
+
+
 def test_rubber_sheet_measures_the_area_that_pytorch_predicts(open_demo) -> None:
     visit = open_demo("rubber_sheet")
     visit.wait()

@@ -1,6 +1,7 @@
 // Capítulo 07: a volta da difusão, salto a salto, com o dígito, a orientação, os saltos e a semente escolhidos por quem lê.
 Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, guarded }) => {
   const { h, row, labelled, button, slider, choice, picture, pad, number, random } = Curso.kit;
+  const KEPT = 8;
   const total = options.alphaBar.length;
   const bar = (t) => (t < 0 ? 1 : options.alphaBar[t]);
   // Como o round do Python: o meio vai para o par.
@@ -30,6 +31,17 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     noisy.draw(frames[k].x);
     clean.draw(frames[k].x0);
     scrub.input.setAttribute("aria-valuetext", `salto ${k} de ${frames.length - 1}`);
+  };
+
+  // Os últimos desenhos ficam lado a lado: é comparando que se vê o que a orientação e a semente fazem.
+  const shelf = row();
+  const keep = (x) => {
+    const { digit, guidance, steps, seed } = settings;
+    const asked = digit < 0 ? "sem dizer qual" : `${digit}, w ${number(guidance, 1)}`;
+    const small = picture(`desenho pronto: ${asked}, ${steps} saltos, semente ${seed}`, { shown: 64 });
+    small.draw(x);
+    shelf.prepend(h("div", { class: "cd-cell cd-kept" }, small.element, asked, h("span", {}, `semente ${seed}`)));
+    while (shelf.children.length > KEPT) shelf.lastChild.remove();
   };
 
   const sample = guarded(async () => {
@@ -69,6 +81,7 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
     frames.push({ x, x0: x });
     scrub.value = steps;
     paint();
+    keep(x);
     stage.dataset.ms = Math.round(performance.now() - start);
     const calls = steps * (settings.guidance > 0 && settings.digit >= 0 ? 2 : 1);
     if (known && drawing.empty) say("A metade de cima está vazia: a rede completa um papel em branco.");
@@ -111,6 +124,7 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
       drawing.element,
     ),
     scrub.element,
+    labelled("Os últimos desenhos", shelf),
   );
   await sample();
 };
