@@ -103,7 +103,11 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
   echo "Instale um e diga qual usar: PYTHON=python3.12 make ALVO"; exit 1; }
 endef
 
-INSTALL = $(BIN)/uv pip install --python $(BIN)/python
+# Sem uma casa em que escrever, como num laboratório, o uv guarda o que baixa no ambiente, e no fim isso se apaga.
+UV_HOME = "$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/uv}"
+UV_SPARE := $(VENV)/.cache-do-uv
+UV_CACHE = $(shell mkdir -p $(UV_HOME) 2> /dev/null && test -w $(UV_HOME) || echo UV_CACHE_DIR=$(UV_SPARE))
+INSTALL = $(UV_CACHE) $(BIN)/uv pip install --python $(BIN)/python
 # As do registro são a lista do que instalar; para as de CPU, só limitam as versões do que o pyproject.toml pede, porque
 # o PyTorch de lá não pede as bibliotecas da CUDA. Trocado o PyTorch, as que ficaram são tiradas.
 TORCH_PINS := $$(grep -oE '^(torch|torchvision)==[^ ;]+' requirements.txt)
@@ -135,6 +139,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(INSTALL_$(TORCH))
 	@$(INSTALL) --no-deps --editable .
+	@rm -rf $(UV_SPARE)
 	@# O UMAP se compila ao ser importado pela primeira vez: melhor aqui que no meio de um capítulo. Ele só ocupa um núcleo;
 	@# nos outros compila-se o bytecode, que poupa segundos a cada caderno que abre. O que não compila são modelos de código.
 	@$(BIN)/python -c "import umap" & umap=$$!; $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true; wait $$umap

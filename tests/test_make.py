@@ -58,6 +58,7 @@ def test_nothing_is_invented():
 # No lugar do Python e do uv: criam um ambiente de mentira e anotam o que se lhes pediu.
 FAKE_UV = """#!/bin/sh
 echo "$@" >> "$REGISTRO"
+if [ -n "$UV_CACHE_DIR" ]; then mkdir -p "$UV_CACHE_DIR" && echo "$UV_CACHE_DIR" >> "$REGISTRO-cache"; fi
 case "$*" in *sem-rede*) exit 2 ;; esac
 """
 FAKE_PYTHON = """#!/bin/sh
@@ -77,7 +78,7 @@ class Installation:
             (folder / name).write_text(source)
             (folder / name).chmod(0o755)
 
-    def make(self, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    def make(self, *arguments: str, **variables: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
         log = self.folder / "pedidos"
         log.write_text("")
         command = [
@@ -88,10 +89,10 @@ class Installation:
             *arguments,
             ".venv/.pronto",
         ]
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "VENV", "MAKE"))}
-        result = subprocess.run(
-            command, cwd=self.folder, env=outside | {"REGISTRO": str(log)}, capture_output=True, text=True
-        )
+        hidden = ("TORCH", "VENV", "MAKE", "UV_CACHE", "XDG_CACHE")
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+        environment = outside | {"REGISTRO": str(log)} | variables
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         return result, log.read_text().splitlines()
 
     @property
@@ -156,6 +157,18 @@ def test_an_index_out_of_reach_is_said_and_the_environment_stays(installation):
     assert "make ALVO TORCH=registro" in result.stdout
     assert installation.chosen == "registro"
     assert installation.make()[1] == []
+
+
+def test_without_a_home_to_write_in_the_downloads_stay_in_the_environment_and_go(installation, tmp_path):
+    used = installation.folder / "pedidos-cache"
+    installation.make(HOME=str(tmp_path / "casa"))
+    assert not used.exists()
+    (installation.folder / "requirements.txt").touch()
+    # Nem o administrador, que escreve em toda parte, cria uma pasta dentro de um arquivo.
+    result, _ = installation.make(HOME="/dev/null/casa")
+    assert result.returncode == 0, result.stderr
+    assert used.read_text().split() == [".venv/.cache-do-uv"] * 2
+    assert not (installation.folder / ".venv" / ".cache-do-uv").exists()
 
 
 def test_an_installation_whose_umap_cannot_be_imported_is_not_ready(installation):
