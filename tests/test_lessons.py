@@ -16,6 +16,7 @@ from book.course_book.lessons import deeper_of, goals_of, markdown_of
 FOLDER = ROOT / "chapters" / "professor"
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
 MINUTES = re.compile(r"(?m)^\| (\d+) \| ")
+BOTH = re.compile(r"(?m)^\| (\d+) \| [^|]+ \| (\d+) \| ")
 LESSON = 100
 
 
@@ -34,6 +35,12 @@ def faults(plan: str) -> list[str]:
     one = plan.partition("**Uma aula**")[2].partition("**Duas aulas")[0]
     if (total := sum(map(int, MINUTES.findall(one)))) != LESSON:
         missing.append(f"a aula soma {total} minutos")
+    two = plan.partition("**Duas aulas**")[2].partition("**Enganos comuns**")[0]
+    totals = [sum(map(int, column)) for column in zip(*BOTH.findall(two), strict=True)]
+    if totals != [LESSON, LESSON]:
+        missing.append(f"as duas aulas somam {totals} minutos")
+    if "**Se faltar tempo:**" not in two:
+        missing.append("não diz o que cortar")
     mistakes, _, questions = plan.partition("**Enganos comuns**")[2].partition("**Para discutir**")
     if len(re.findall(r"(?m)^- \S", mistakes)) < 2:
         missing.append("poucos enganos")
@@ -50,7 +57,14 @@ def test_every_chapter_has_a_whole_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("| 10 |", "| 15 |"), ("**Antes:**", "Antes:"), ("Boa resposta: ", "Resposta: ")]
+    ("old", "new"),
+    [
+        ("| 10 |", "| 15 |"),
+        ("| 25 | O colapso: prever com que $", "| 20 | O colapso: prever com que $"),
+        ("**Se faltar tempo:**", "Depois:"),
+        ("**Antes:**", "Antes:"),
+        ("Boa resposta: ", "Resposta: "),
+    ],
 )
 def test_an_incomplete_plan_is_seen(old: str, new: str) -> None:
     assert faults(plans()["03_vae"].replace(old, new, 1))
