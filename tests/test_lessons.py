@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -79,6 +81,17 @@ def test_the_goals_of_the_plan_are_those_of_the_chapter(name: str) -> None:
 
 def test_what_can_wait_is_read_from_the_titles() -> None:
     assert deeper_of(["# Um\n\n## Dois (aprofundamento)\n\ntexto (aprofundamento)", "### Três"]) == ["Dois"]
+
+
+RUBRICS = sorted((ROOT / "course_grader" / "given").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RUBRICS, ids=lambda path: path.stem)
+def test_half_a_rubric_item_can_be_told(path: Path) -> None:
+    """Metade é ter só parte do que o item pede: ele precisa de partes, separadas por ponto e vírgula."""
+    discussion = json.loads(path.read_text(encoding="utf-8"))["discussion"]
+    assert "metade quando só parte do que" in discussion["rubric"]
+    assert [title for title, _, full, _ in discussion["items"] if ";" not in full] == []
 
 
 def test_each_programme_has_its_weeks() -> None:
