@@ -13,7 +13,8 @@ from built_book import ROOT, run_build
 from test_book import parse, small_book
 from test_goals import goals
 
-from book.course_book.lessons import deeper_of, goals_of, markdown_of
+from book.address import read_address
+from book.course_book.lessons import deeper_of, goals_of, links_of, markdown_of
 
 FOLDER = ROOT / "chapters" / "professor"
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
@@ -83,6 +84,18 @@ def test_what_can_wait_is_read_from_the_titles() -> None:
     assert deeper_of(["# Um\n\n## Dois (aprofundamento)\n\ntexto (aprofundamento)", "### Três"]) == ["Dois"]
 
 
+def test_the_plan_links_what_is_used_with_the_chapter() -> None:
+    slides = read_address(ROOT).repository + "/releases/latest/download/{}.pdf"
+    expected = {
+        "00_introducao": [f"[slides]({slides.format('00_introducao')})"],
+        "09_exemplo_mnist": [
+            "[exercício](../../exercises/09_interpolacao.ipynb)",
+            f"[slides]({slides.format('09_exemplo_mnist')})",
+        ],
+    }
+    assert {name: links_of(ROOT, name) for name in expected} == expected
+
+
 RUBRICS = sorted((ROOT / "course_grader" / "given").glob("*.json"))
 
 
@@ -122,3 +135,4 @@ def test_the_plan_shows_the_goals_and_the_times(tmp_path) -> None:
     assert [goal.math is not None for goal in page.select("article li")] == [True]
     assert "Pode ficar para casa: Longe." in " ".join(text.replace(" :", ":").split())
     assert page.select('article a[href="../01_um.html"]')
+    assert page.select('article a[href="https://github.com/a/b/releases/latest/download/01_um.pdf"]')
