@@ -23,6 +23,8 @@ _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 # O que se compilou do numba na instalação, copiado uma vez; cada entrega o lê daqui.
 CACHE = "/correcao/cache"
+# O Ubuntu, desde o 23.10, só deixa criar espaços de usuários a quem tem um perfil do AppArmor, e o bwrap não tem.
+_RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -51,9 +53,22 @@ def require_sandbox() -> None:
     result = subprocess.run(trial, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
         raise SandboxError(
-            f"o bwrap está instalado mas não funciona aqui ({result.stderr.strip()[:200]}): dentro de um contêiner ou "
-            "com os espaços de usuários desligados ele não tem como isolar; corrija noutra máquina ou como root"
+            f"o bwrap está instalado mas não funciona aqui ({result.stderr.strip()[:200]}): "
+            f"{_what_forbids(_RESTRICTION)}"
         )
+
+
+def _what_forbids(restriction: Path) -> str:
+    """Por que o bwrap não consegue isolar, e o que fazer."""
+    if restriction.is_file() and restriction.read_text(encoding="ascii").strip() == "1":
+        return (
+            "o Ubuntu proíbe a programas comuns o que ele faz; libere, até a máquina reiniciar, com "
+            f"sudo sysctl -w kernel.{restriction.name}=0"
+        )
+    return (
+        "dentro de um contêiner ou com os espaços de usuários desligados ele não tem como isolar; corrija noutra "
+        "máquina ou como root"
+    )
 
 
 def require_out_of_sight(*paths: Path) -> None:

@@ -1,7 +1,7 @@
 """O que um plano de aula tira do próprio capítulo: ``{aula} 03_vae``, nas páginas de ``chapters/professor``.
 
-Os objetivos, quanto leva ler e executar, e o que pode ficar para depois mudam com o capítulo; escritos à mão na página
-do professor, envelheceriam. O resto do plano é dele.
+Os objetivos, quanto leva ler e executar, o que pode ficar para depois e o exercício mudam com o capítulo; escritos à
+mão na página do professor, envelheceriam. O resto do plano é dele.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxTranslator
 
+from book.address import read_address
 from book.times import STUDY, read_seconds
 
 from .interface import BOOK
@@ -58,8 +59,15 @@ def deeper_of(texts: list[str]) -> list[str]:
     return [title.strip() for title in titles]
 
 
+def links_of(root: Path, name: str) -> list[str]:
+    """O que se usa com um capítulo: o exercício de mesmo número, se há um, e os slides da última versão publicada."""
+    exercises = sorted((root / "exercises").glob(f"{name[:2]}_*.ipynb"))
+    address = f"{read_address(root).repository}/releases/latest/download/{name}.pdf"
+    return [*(f"[exercício](../../exercises/{path.name})" for path in exercises), f"[slides]({address})"]
+
+
 class Lesson(SphinxDirective):
-    """``{aula} CAPÍTULO``: o link, os tempos, os objetivos e as seções de aprofundamento."""
+    """``{aula} CAPÍTULO``: os links, os tempos, os objetivos e as seções de aprofundamento."""
 
     required_arguments = 1
 
@@ -74,6 +82,7 @@ class Lesson(SphinxDirective):
         lines = [f"**Objetivos** do [capítulo](../{name}.ipynb)", "", *(f"- {goal}" for goal in goals_of(texts)), ""]
         if deeper := deeper_of(texts):
             lines += [f"**Pode ficar para casa:** {'; '.join(deeper)}.", ""]
+        lines += [f"**Para usar:** {' e '.join(links_of(BOOK.parent, name))}.", ""]
         container = nodes.container()
         self.state.nested_parse(StringList(lines, f"<aula {name}>"), 0, container)
         return [Takes(chapter=f"chapters/{name}"), *container.children]

@@ -208,6 +208,23 @@ def test_without_bubblewrap_it_says_how_to_install(monkeypatch):
         require_sandbox()
 
 
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [("1\n", r"Ubuntu.*sudo sysctl -w kernel\.restricao=0"), ("0\n", "contêiner"), (None, "contêiner")],
+)
+def test_a_bubblewrap_that_ubuntu_forbids_says_what_frees_it(monkeypatch, tmp_path, setting, advice):
+    """Desde o Ubuntu 23.10 o AppArmor não deixa o bwrap isolar, e isso se muda num comando."""
+    restriction = tmp_path / "restricao"
+    if setting is not None:
+        restriction.write_text(setting)
+    monkeypatch.setattr(bubblewrap.sys, "platform", "linux")
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: "/usr/bin/bwrap")
+    monkeypatch.setattr(bubblewrap, "_RESTRICTION", restriction)
+    monkeypatch.setattr(bubblewrap, "_assemble", lambda limits: ["/bin/false"])
+    with pytest.raises(SandboxError, match=advice):
+        require_sandbox()
+
+
 def test_a_broken_bubblewrap_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(module, "bubblewrap_command", lambda limits: ["/bin/false"])
     with pytest.raises(SandboxError, match="não abriu"):
