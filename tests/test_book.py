@@ -23,7 +23,7 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 import course_lib
 from book import build, ledger, times
 from book.address import read_address, without_installation
-from book.course_book import bibliography, boxes, durations, processes, search
+from book.course_book import bibliography, boxes, contents, durations, processes, search
 from course_lib.files import MNIST_FILES
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -319,6 +319,22 @@ def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
     study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
     assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
     assert durations.durations(times.STUDY, set(DOCUMENTS))
+
+
+def test_the_contents_beside_the_code_are_drawn_once_per_depth() -> None:
+    calls: list[str] = []
+
+    def page(name: str) -> str:
+        def draw(**options: object) -> str:
+            calls.append(name)
+            return f"{name.count('/')} {options}"
+
+        return contents.once_per_depth(draw, name.count("/"), drawn)(maxdepth=2)
+
+    drawn: dict[object, str] = {}
+    assert page("_modules/a/b") == page("_modules/c/d") == "2 {'maxdepth': 2}"
+    assert page("_modules/a") == "1 {'maxdepth': 2}"
+    assert calls == ["_modules/a/b", "_modules/a"]
 
 
 def test_the_table_of_processes_writes_differences_and_times() -> None:
