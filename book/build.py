@@ -37,8 +37,11 @@ LIBRARY_SUFFIXES = {".py", ".safetensors", ".json", ".js", ".css", ".html"}
 PATH_VARIABLES = ("CURSO_DADOS", "CURSO_CACHE")
 BOOK_COMMAND = "from jupyter_book.cli.main import main; main()"
 
-# Segundos entre uma rodada de páginas e a seguinte, enquanto há capítulos em execução: uma leva uns dez.
+# Segundos, pelo menos, entre uma rodada de páginas e a seguinte, enquanto há capítulos em execução.
 BETWEEN_ROUNDS = 60
+# E quantas vezes o que levou a anterior: mesmo a que só refaz uma página lê o livro inteiro, e os capítulos, que são
+# quem se espera, perderiam para ela um núcleo a cada minuto.
+ROUNDS_APART = 10
 WARNING = re.compile(r"\b(WARNING|ERROR|CRITICAL|SEVERE): ")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
@@ -179,6 +182,8 @@ def kernel_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]
     result["PYTHONIOENCODING"] = "utf-8"
     result["PYTHONUTF8"] = "1"
     result["PYTHONUNBUFFERED"] = "1"
+    # As barras de progresso não ficam nas páginas: cada atualização seria uma mensagem do kernel e uma saída a guardar.
+    result.setdefault("TQDM_MININTERVAL", "3600")
     return result
 
 
@@ -221,19 +226,29 @@ def make_pages(root: Path, chapters: Chapters, log: Path) -> Report:
     """
     build = root / "_build"
     clean, first, shown = True, not (build / "html" / "index.html").exists(), chapters.pending
+    pause: float = BETWEEN_ROUNDS
     while not chapters.done:
         start = time.monotonic()
         if first or chapters.pending != shown:
             shown = chapters.pending
             clean &= run_round(root, chapters, log, quiet=True).status == 0
+            pause = pause_after(time.monotonic() - start, first=first)
         if first:
             print("  as páginas já podem ser abertas (make ver); as dos capítulos vão se completando", flush=True)
             first = False
-        while not chapters.done and time.monotonic() - start < BETWEEN_ROUNDS:
-            chapters.wait(BETWEEN_ROUNDS - (time.monotonic() - start))
+        while not chapters.done and time.monotonic() - start < pause:
+            chapters.wait(pause - (time.monotonic() - start))
     if not clean:
         discard_pages(build)
     return run_round(root, chapters, log)
+
+
+def pause_after(seconds: float, *, first: bool) -> float:
+    """Os segundos, do começo de uma rodada que levou ``seconds``, até o da seguinte.
+
+    A primeira faz todas as páginas, e o que ela leva não diz nada das outras.
+    """
+    return BETWEEN_ROUNDS if first else max(BETWEEN_ROUNDS, ROUNDS_APART * seconds)
 
 
 def run_round(root: Path, chapters: Chapters, log: Path, *, quiet: bool = False) -> Report:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -22,7 +23,7 @@ from page_checks import dead_widgets, english_interface, external_resources, ima
 import course_lib
 from book import build, ledger, times
 from book.address import read_address, without_installation
-from book.course_book import bibliography, boxes, durations, processes, search
+from book.course_book import bibliography, boxes, contents, durations, processes, search
 from course_lib.files import MNIST_FILES
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -125,6 +126,52 @@ def test_relative_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
     environ = build.kernel_environment(tmp_path, {"CURSO_DADOS": "../dados", "CURSO_CACHE": ""})
     assert Path(environ["CURSO_DADOS"]).is_absolute()
     assert environ["CURSO_CACHE"] == ""
+
+
+def test_the_kernels_of_the_book_do_not_write_progress_bars(tmp_path: Path) -> None:
+    environ = build.kernel_environment(tmp_path, {})
+    program = "from tqdm import tqdm; import sys; print(tqdm(file=sys.stderr).mininterval)"
+    said = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, check=True, text=True)
+    assert float(said.stdout) > 600
+    assert build.kernel_environment(tmp_path, {"TQDM_MININTERVAL": "1"})["TQDM_MININTERVAL"] == "1"
+
+
+class SlowChapters:
+    """Capítulos que terminam um a cada espera, num relógio de mentira."""
+
+    def __init__(self, names: list[str], clock: list[float], apart: float) -> None:
+        self.pending, self.clock, self.apart = names, clock, apart
+
+    @property
+    def done(self) -> bool:
+        return not self.pending
+
+    def wait(self, seconds: float) -> None:
+        """O próximo termina, ou o tempo passa."""
+        self.clock[0] += min(seconds, self.apart)
+        if seconds >= self.apart:
+            self.pending = self.pending[1:]
+
+
+def test_the_rounds_of_pages_take_little_from_the_chapters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock, rounds = [0.0], []
+
+    def run_round(*_: object, **__: object) -> build.Report:
+        took = 15.0 if rounds else 80.0
+        rounds.append(clock[0])
+        clock[0] += took
+        return build.Report()
+
+    monkeypatch.setattr(build, "run_round", run_round)
+    monkeypatch.setattr(build.time, "monotonic", lambda: clock[0])
+    chapters = SlowChapters([f"capítulo {n}" for n in range(11)], clock, apart=60.0)
+    build.make_pages(tmp_path, chapters, tmp_path / "livro.log")
+    # A primeira logo, a segunda sem esperar pela conta da primeira, e daí em diante raras; uma última, com tudo.
+    assert rounds[0] == 0
+    assert rounds[1] < 160
+    between = [after - before for before, after in pairwise(rounds[1:-1])]
+    assert between
+    assert min(between) >= 150
 
 
 @pytest.mark.parametrize(
@@ -272,6 +319,22 @@ def test_durations_list_the_chapters_of_the_book(tmp_path: Path) -> None:
     study.write_text('{"runs": [{"chapter": "03_vae", "seconds": 60}, {"chapter": "99_x", "seconds": 9}]}')
     assert durations.durations(study, set(DOCUMENTS)) == [("chapters/03_vae", "1")]
     assert durations.durations(times.STUDY, set(DOCUMENTS))
+
+
+def test_the_contents_beside_the_code_are_drawn_once_per_depth() -> None:
+    calls: list[str] = []
+
+    def page(name: str) -> str:
+        def draw(**options: object) -> str:
+            calls.append(name)
+            return f"{name.count('/')} {options}"
+
+        return contents.once_per_depth(draw, name.count("/"), drawn)(maxdepth=2)
+
+    drawn: dict[object, str] = {}
+    assert page("_modules/a/b") == page("_modules/c/d") == "2 {'maxdepth': 2}"
+    assert page("_modules/a") == "1 {'maxdepth': 2}"
+    assert calls == ["_modules/a/b", "_modules/a"]
 
 
 def test_the_table_of_processes_writes_differences_and_times() -> None:

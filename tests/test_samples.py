@@ -5,6 +5,9 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from course_lib import metrics
 from course_lib.data import ImageDataset, load_embedded_digits
@@ -17,6 +20,7 @@ from course_lib.metrics.samples import (
     precision_recall,
 )
 from course_lib.models.judge import JudgeNetwork
+from course_lib.runtime import isolated_seed
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,29 @@ def test_kernel_distance_against_the_double_sum():
     found, std = kernel_distance(x, y, subsets=3, subset_size=40)  # cada sorteio é o conjunto inteiro
     assert found == pytest.approx(expected.item(), rel=1e-3)
     assert std == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*will save all extracted features")
+@pytest.mark.parametrize("n", [30, 200])
+def test_the_distances_are_those_of_torchmetrics(n):
+    torch.manual_seed(3)
+    features, reference = torch.randn(n, 8) + 0.2, torch.randn(300, 8) @ torch.randn(8, 8)
+    identity = nn.Identity()
+    identity.num_features = 8
+    options = {"subsets": 5, "subset_size": min(100, n)}
+    theirs = {
+        "frechet": FrechetInceptionDistance(feature=identity),
+        "kid": KernelInceptionDistance(feature=identity, **options),
+    }
+    for metric in theirs.values():
+        metric.update(reference, real=True)
+        metric.update(features, real=False)
+    assert frechet_distance(features, reference) == pytest.approx(theirs["frechet"].compute().item(), rel=1e-5)
+    # Os mesmos sorteios, na mesma ordem.
+    with isolated_seed(4):
+        wanted = [value.item() for value in theirs["kid"].compute()]
+    with isolated_seed(4):
+        assert kernel_distance(features, reference, **options) == pytest.approx(wanted, rel=1e-4)
 
 
 def brute_force(points, cloud, k):

@@ -130,7 +130,8 @@ def test_the_example_study_has_every_run():
     study = load_study("example_seeds")
     assert study.header["data"] == {"train": "MNIST (treino)", "images": 60_000, "test": "MNIST (teste)"}
     assert len(study.header["config"]["seeds"]) >= 3
-    assert [run["seed"] for run in study.runs] == study.header["config"]["seeds"]
+    found = {(run["variant"], run["seed"]) for run in study.runs}
+    assert found == set(itertools.product(("VAE", "VAE, um ciclo"), study.header["config"]["seeds"]))
 
 
 def test_the_diffusion_study_has_every_setting():

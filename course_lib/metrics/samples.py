@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_lib import checks, runtime
 from course_lib.data import ImageDataset, Selection
@@ -399,10 +398,9 @@ def frechet_distance(features: Tensor, reference: Tensor) -> float:
     Referência:
         Dowson e Landau (1982); Heusel et al. (2017), equação 6.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance
-
     _check_features(features, reference, least=features.shape[-1] + 1)
-    return _torchmetrics_distance(FrechetInceptionDistance, features, reference).item()
+    x, y = features.double().cpu(), reference.double().cpu()
+    return _gaussian_distance(x.mean(0), torch.cov(x.T), y.mean(0), _square_root(torch.cov(y.T))).clamp(min=0).item()
 
 
 def frechet_spread(features: Tensor, reference: Tensor, *, groups: int = GROUPS, seed: int = 0) -> float:
@@ -442,10 +440,16 @@ def frechet_spread(features: Tensor, reference: Tensor, *, groups: int = GROUPS,
         n = len(x) - len(out)
         mean = (total - out.sum(0)) / n
         cov = (square - out.T @ out - n * mean.outer(mean)) / (n - 1)
-        crossed = torch.linalg.eigvalsh(root @ cov @ root).clamp(min=0).sqrt().sum()
-        found.append((mean - y.mean(0)).square().sum() + cov.trace() - 2 * crossed)
+        found.append(_gaussian_distance(mean, cov, y.mean(0), root))
     d = torch.stack(found)
     return math.sqrt((len(d) - 1) / len(d) * (d - d.mean()).square().sum().item())
+
+
+def _gaussian_distance(mean: Tensor, cov: Tensor, other_mean: Tensor, other_root: Tensor) -> Tensor:
+    """A distância entre duas gaussianas; da segunda, a raiz da covariância, que serve a muitas primeiras."""
+    # (Σ_a Σ_b)^½ e a raiz da simétrica Σ_b^½ Σ_a Σ_b^½ têm o mesmo traço.
+    crossed = torch.linalg.eigvalsh(other_root @ cov @ other_root).clamp(min=0).sqrt().sum()
+    return (mean - other_mean).square().sum() + cov.trace() + other_root.square().sum() - 2 * crossed
 
 
 def _square_root(matrix: Tensor) -> Tensor:
@@ -465,6 +469,7 @@ def _check_features(features: Tensor, reference: Tensor, *, least: int) -> None:
         )
 
 
+@torch.no_grad()
 def kernel_distance(
     features: Tensor, reference: Tensor, *, subsets: int = 50, subset_size: int = 1_000
 ) -> tuple[float, float]:
@@ -485,25 +490,37 @@ def kernel_distance(
     Referência:
         Bińkowski et al. (2018), seção 4.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
-
     _check_features(features, reference, least=2)
     size = min(subset_size, len(features), len(reference))
-    mean, std = _torchmetrics_distance(KernelInceptionDistance, features, reference, subsets=subsets, subset_size=size)
-    return mean.item(), std.item()
+    total = _CubicSums(size, reference)
+    found = []
+    for _ in range(subsets):
+        y = reference[torch.randperm(len(reference))[:size]]
+        x = features[torch.randperm(len(features))[:size]]
+        within = total(x, x) - total.own(x) + total(y, y) - total.own(y)
+        found.append(within / (size * (size - 1)) - 2 * total(x, y) / size**2)
+    mmd = torch.stack(found)
+    return mmd.mean().item(), mmd.std(unbiased=False).item()
 
 
-def _torchmetrics_distance(metric: Callable[..., Any], features: Tensor, reference: Tensor, **options: Any) -> Any:
-    """As medidas do torchmetrics sobre características já extraídas: a "rede" que elas pedem é a identidade."""
-    identity: Any = nn.Identity()
-    identity.num_features = features.shape[1]
-    with warnings.catch_warnings():
-        # A KID avisa que guardará as características: são as nossas, que já estão na memória.
-        warnings.filterwarnings("ignore", message=".*will save all extracted features", category=UserWarning)
-        distance = metric(feature=identity, **options).to(features.device)
-    distance.update(reference, real=True)
-    distance.update(features, real=False)
-    return distance.compute()
+class _CubicSums:
+    """Somas do núcleo entre todos os pares de dois sorteios, sempre na mesma memória.
+
+    São milhões de números por sorteio: reservar espaço para eles de novo custa mais que a conta.
+    """
+
+    def __init__(self, size: int, like: Tensor) -> None:
+        self.one = torch.ones(1, 1, dtype=like.dtype, device=like.device)
+        self.kernel, self.cube = (torch.empty(size, size, dtype=like.dtype, device=like.device) for _ in range(2))
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        torch.addmm(self.one, x, y.T, alpha=1 / x.shape[1], out=self.kernel)
+        torch.mul(self.kernel, self.kernel, out=self.cube)
+        return self.cube.mul_(self.kernel).sum(1).sum()
+
+    def own(self, x: Tensor) -> Tensor:
+        """A soma dos pares de cada ponto consigo mesmo, que não entram na conta sem viés."""
+        return (x.square().sum(1) / x.shape[1] + 1).pow(3).sum()
 
 
 def precision_recall(features: Tensor, reference: Tensor, *, k: int = NEIGHBOURS) -> tuple[float, float]:

@@ -153,6 +153,9 @@ def _batch_length(batch: Any) -> int:
 
 def _progress_bar(steps: int | None, epochs: int, done: int, description: str, enabled: bool) -> tqdm[Any]:
     interactive = runtime.in_notebook() or sys.stderr.isatty()
+    # Num log, uma linha a cada dez segundos. Na tela, o padrão do tqdm, que é também o que TQDM_MININTERVAL muda: a
+    # construção do livro, que joga fora as barras, não paga milhares de mensagens delas.
+    pace: dict[str, Any] = {} if interactive else {"mininterval": 10.0}
     return tqdm(
         total=None if steps is None else epochs * steps,
         initial=0 if steps is None else done * steps,
@@ -160,7 +163,6 @@ def _progress_bar(steps: int | None, epochs: int, done: int, description: str, e
         disable=not enabled,
         unit="passo",
         dynamic_ncols=sys.stderr.isatty(),
-        # Num log, uma linha a cada dez segundos; na tela, dez vezes por segundo.
-        mininterval=0.1 if interactive else 10.0,
         ascii=not interactive,
+        **pace,
     )

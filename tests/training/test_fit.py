@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from course_lib import runtime
 from course_lib.data import Batch, ImageDataset
@@ -401,6 +402,18 @@ def test_progress_bar_counts_every_step(digits, capfd):
     assert "dígitos: 100%" in error
     assert "10/10" in error
     assert "época 2, média=" in error
+
+
+def test_in_a_notebook_the_pace_of_the_bar_is_the_one_of_tqdm(digits, monkeypatch):
+    bars = []
+    # O módulo tem o nome da função.
+    monkeypatch.setitem(fit.__globals__, "tqdm", lambda **options: bars.append(options) or tqdm(disable=True))
+    monkeypatch.setattr(runtime, "in_notebook", lambda: True)
+    fit(Values(), digits.batches(50), epochs=1)
+    monkeypatch.setattr(runtime, "in_notebook", lambda: False)
+    fit(Values(), digits.batches(50), epochs=1)
+    assert "mininterval" not in bars[0]  # o que se passa ao tqdm vale mais que TQDM_MININTERVAL
+    assert bars[1]["mininterval"] == 10
 
 
 def test_progress_bar_without_a_known_length(digits, capfd):
