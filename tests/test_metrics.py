@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from course_lib import metrics
 from course_lib.data import load_embedded_digits, load_mnist
@@ -56,6 +57,8 @@ def test_ssim_against_its_formula(digits):
     numerator = (2 * mu_a * mu_b + c1) * (2 * cov + c2)
     expected = (numerator / ((mu_a**2 + mu_b**2 + c1) * (var_a + var_b + c2))).mean((1, 2, 3))
     torch.testing.assert_close(metrics.ssim(x_hat, x), expected, rtol=1e-5, atol=1e-6)
+    theirs = structural_similarity_index_measure(x_hat, x, data_range=2.0, reduction="none")
+    torch.testing.assert_close(metrics.ssim(x_hat, x), theirs)
     torch.testing.assert_close(metrics.ssim(x, x), torch.ones(4, dtype=torch.float64))
     # Dígitos diferentes só se parecem no fundo.
     assert (metrics.ssim(x.roll(1, 0), x) < 0.8).all()

@@ -35,7 +35,7 @@ PYTHON = "3.13"
 STAND_IN = ROOT / "tools" / "colab"
 VERSIONS = STAND_IN / "versoes.txt"
 # O que a primeira célula instala; antes de cada caderno sai, para que ele o instale.
-OWN = ("course-lib", "torchmetrics", "lightning-utilities")
+OWN = "course-lib"
 STARTUP = "import google.colab\n"
 # Uma célula que passe disto está presa.
 CELL_SECONDS = 600
@@ -168,7 +168,7 @@ def run_notebook(path: Path, python: Path, environ: dict[str, str], kernel: str,
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    remove = [python, "-m", "pip", "uninstall", "--quiet", "--yes", *OWN]
+    remove = [python, "-m", "pip", "uninstall", "--quiet", "--yes", OWN]
     subprocess.run(remove, capture_output=True, check=False)
     before, outcome = installed(python), Outcome(path.relative_to(ROOT).with_suffix("").as_posix())
     folder.mkdir()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COLAB = """import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q --no-deps "git+https://exemplo.invalid/curso" torchmetrics
+    %pip install -q --no-deps "git+https://exemplo.invalid/curso"
 """
 
 
