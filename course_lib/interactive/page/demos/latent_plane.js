@@ -80,7 +80,7 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     legend.append(mark);
   });
   stage.append(
-    row(drawing.element, view.element, labelled("O que o código dá", decoded.element, button("Ir ao centro", () => view.move(0, 0)))),
+    row(drawing.element, labelled("O plano latente: arraste o ponto", view.element), labelled("A imagem desse ponto", decoded.element, button("Ir ao centro", () => view.move(0, 0)))),
     legend,
   );
   stage.addEventListener("tema", () => view.draw());
