@@ -51,7 +51,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     const arrived = number(100 * near(frames[frames.length - 1]), 0);
     facts.textContent =
       state.steps === 0
-        ? `Sem treino nada se move: ${arrived} % das partículas já nascem, por sorte, numa nuvem.`
+        ? `Sem treino as partículas quase não saem do lugar: ${arrived} % delas estão, por sorte, numa nuvem.`
         : `passo ${state.steps} de ${options.limit} do treino${loss}; ${arrived} % das partículas chegam a uma nuvem (dos próprios dados, ${number(100 * ceiling, 0)} % estão numa)`;
   };
   const flow = async () => {
