@@ -20,6 +20,8 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     label: "Plano latente: as médias das imagens de teste, uma cor por dígito, e os círculos da priori",
     names: ["z₀", "z₁"],
     span: 3.5,
+    // O ponto na borda se vê inteiro.
+    reach: 3.35,
     shown: 300,
     paint(context, at, pixel, ink) {
       const { points, labels } = options.cloud;
