@@ -184,6 +184,10 @@ def test_rubber_sheet_keeps_the_square_on_the_sheet_and_its_corners_square(open_
     assert [visit.page.get_by_label(name).input_value() for name in ("z₀", "z₁")] == ["2.5", "2.5"]
     visit.page.get_by_label("Lado do quadrado").fill("1.5")
     visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('2,250')")
+    visit.page.get_by_label("Camadas desfeitas").fill("8")
+    visit.page.get_by_label("Lado do quadrado").fill("0.05")
+    visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('0,0025 no ruído')")
+    assert "Batem" in visit.page.inner_text(".cd-note")
 
 
 def test_denoising_cleans_the_same_dirty_image_again(open_demo) -> None:

@@ -81,14 +81,15 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     left.draw();
     right.draw();
     const [before, after] = [area(square[0].slice(0, EDGE)), area(square[stageNow].slice(0, EDGE))];
+    const digits = side < 0.1 ? 4 : 3;
     const predicted = before * Math.exp(areas[stageNow]);
     const grown = predicted / before;
     const change = Math.abs(grown - 1) < 0.05 ? "quase não mudou" : grown < 1 ? `subiu ${number(1 / grown, 1)} vezes` : `caiu ${number(grown, 1)} vezes`;
     const fits = Math.abs(after / predicted - 1) < 0.1;
     facts.textContent =
       stageNow === 0
-        ? `Nenhuma camada desfeita: o quadrado tem a mesma área, ${number(before, 3)}, dos dois lados.`
-        : `Área do quadrado: ${number(before, 3)} no ruído, ${number(after, 3)} na folha; o log-determinante, no centro, prevê ${number(predicted, 3)}. ${fits ? "Batem:" : "Não batem: o quadrado é grande demais para uma previsão que é de um ponto só; diminua o lado."} ${fits ? "" : "No centro, "}a densidade ${change}.`;
+        ? `Nenhuma camada desfeita: o quadrado tem a mesma área, ${number(before, digits)}, dos dois lados.`
+        : `Área do quadrado: ${number(before, digits)} no ruído, ${number(after, digits)} na folha; o log-determinante, no centro, prevê ${number(predicted, digits)}. ${fits ? "Batem:" : "Não batem: o quadrado é grande demais para uma previsão que é de um ponto só; diminua o lado."} ${fits ? "" : "No centro, "}a densidade ${change}.`;
     say(facts.textContent);
   };
   const move = latest(
@@ -104,7 +105,7 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     stageNow = k;
     show();
   } });
-  const size = slider({ label: "Lado do quadrado", min: 0.1, max: 1.5, step: 0.1, value: side, format: (v) => number(v, 1), oninput: (v) => {
+  const size = slider({ label: "Lado do quadrado", min: 0.05, max: 1.5, step: 0.05, value: side, oninput: (v) => {
     side = v;
     move([...left.at]);
   } });
