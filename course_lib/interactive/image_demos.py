@@ -155,7 +155,7 @@ def cycle(gen_xy: nn.Module, gen_yx: nn.Module, dataset: ImageDataset) -> Demo:
     return Demo(
         "cycle",
         title="Ida e volta entre dois domínios",
-        lead="Desenhe um dígito, e depois algo que não é dígito. O ciclo ainda se fecha?",
+        lead="Desenhe um dígito, depois um quadrado, e por fim cubra a área de tinta. Até onde o ciclo se fecha?",
         alt="Três fileiras: dígitos do domínio X, a tradução deles para Y e a volta a X, quase igual à primeira.",
         still=still_picture(),
         programs={

@@ -93,7 +93,7 @@ def ring_flow() -> Demo:
     return Demo(
         "ring_flow",
         title="Treine uma correnteza",
-        lead="Treine, solte o ruído e pare no meio do caminho. Com quantos passos elas ainda acertam as nuvens?",
+        lead="Treine, solte o ruído e pare no meio do caminho. Com quantos passos o ruído ainda chega às nuvens?",
         alt="Oito nuvens de pontos dispostas num anel.",
         still=still_picture(),
         programs={},
@@ -136,7 +136,7 @@ def rubber_sheet(flow: Flow, data: Tensor) -> Demo:
     return Demo(
         "rubber_sheet",
         title="Estique a folha de borracha",
-        lead="Desfaça as camadas uma a uma. Depois arraste o quadrado: onde ele encolhe na folha, a densidade sobe.",
+        lead="Desfaça as camadas uma a uma e arraste o quadrado: onde ele encolhe na folha, o que faz a densidade?",
         alt="Dois quadros: a malha quadrada do ruído com uma nuvem redonda, e a mesma malha esticada sobre os dados.",
         still=still_picture(),
         programs={"flow": export(unrolled, {"z": cloud[:SHEET_POINTS]}, outputs=outputs, modules=[flow])},

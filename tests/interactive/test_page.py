@@ -158,6 +158,8 @@ def test_diffusion_keeps_the_last_drawings_side_by_side(open_demo) -> None:
                      for selector in (".cd-kept canvas", ".cd-stage canvas"))  # fmt: skip
     assert newest == shown
     assert len({tuple(one.evaluate("cell => [...cell.querySelector('canvas').pixels]")) for one in kept}) == 8
+    visit.page.get_by_label("Saltos", exact=True).fill("3")
+    visit.page.wait_for_function("document.querySelector('.cd-kept').textContent.includes('3 saltos')")
 
 
 def test_rubber_sheet_measures_the_area_that_pytorch_predicts(open_demo) -> None:
@@ -172,6 +174,83 @@ def test_rubber_sheet_measures_the_area_that_pytorch_predicts(open_demo) -> None
     jacobian = torch.autograd.functional.jacobian(flow.inverse, z)[0, :, 0]
     assert measured == pytest.approx(0.01 * jacobian.det().abs().item(), abs=2e-3)
     assert predicted == pytest.approx(measured, abs=2e-3)
+
+
+def test_rubber_sheet_keeps_the_square_on_the_sheet_and_its_corners_square(open_demo) -> None:
+    visit = open_demo("rubber_sheet")
+    visit.wait()
+    box = visit.page.query_selector("canvas.cd-draggable").bounding_box()
+    visit.page.mouse.click(box["x"] + box["width"] - 2, box["y"] + 2)
+    assert [visit.page.get_by_label(name).input_value() for name in ("z₀", "z₁")] == ["2.5", "2.5"]
+    visit.page.get_by_label("Lado do quadrado").fill("1.5")
+    visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('2,250')")
+    visit.page.get_by_label("Camadas desfeitas").fill("8")
+    visit.page.get_by_label("Lado do quadrado").fill("0.05")
+    visit.page.wait_for_function("document.querySelector('.cd-note').textContent.includes('0,0025 no ruído')")
+    assert "Batem" in visit.page.inner_text(".cd-note")
+
+
+def test_denoising_cleans_the_same_dirty_image_again(open_demo) -> None:
+    visit = open_demo("denoising", reduced_motion="reduce")
+    visit.wait()
+    cleaned = []
+    for _ in range(2):
+        visit.page.click("text=Limpar aos poucos")
+        visit.page.wait_for_function("document.querySelector('.cd-say').textContent.startsWith('Pronto')")
+        cleaned.append(visit.page.evaluate("[...document.querySelectorAll('.cd-stage canvas')[1].pixels]"))
+        visit.page.evaluate("document.querySelector('.cd-say').textContent = ''")
+    assert cleaned[0] == cleaned[1]
+
+
+def test_only_noise_has_no_drawing_in_it(open_demo) -> None:
+    visit = open_demo("denoising", reduced_motion="reduce")
+    visit.wait()
+    visit.page.click("text=Só ruído")
+    visit.page.wait_for_function("document.querySelector('.cd-say').textContent.startsWith('Só ruído')")
+    seen = torch.tensor(visit.page.evaluate("[...document.querySelectorAll('.cd-stage canvas')[1].pixels]"))
+    noise = torch.tensor(normals(2, 784))
+    assert (seen - noise / (noise**2).mean().sqrt()).abs().max() < 1e-3
+
+
+def test_a_trained_flow_trains_anew(open_demo) -> None:
+    visit = open_demo("ring_flow", text=page("ring_flow").replace('"limit":1200', '"limit":20'))
+    visit.wait()
+    train = visit.page.get_by_role("button", name="Treinar", exact=True)
+    for _ in range(2):
+        visit.page.evaluate("document.querySelector('.cd-note').textContent = ''")
+        train.click()
+        visit.page.wait_for_function(
+            "/^passo 20 de 20.*Fim do treino/.test(document.querySelector('.cd-note').textContent)"
+        )
+
+
+def test_the_empty_drawing_is_said_to_be_empty_while_its_code_is_mixed(open_demo) -> None:
+    visit = open_demo("code_bars")
+    visit.wait()
+    visit.page.click("text=Apagar")
+    visit.page.wait_for_function("document.querySelector('.cd-say').textContent.startsWith('Área vazia')")
+    before = visit.seen
+    visit.page.get_by_label("Mistura com o sorteado").fill("0.5")
+    visit.changes(before)
+    visit.page.wait_for_timeout(500)
+    assert visit.page.inner_text(".cd-say").startswith("Área vazia")
+
+
+def test_the_verdict_is_not_faded(open_demo) -> None:
+    visit = open_demo("who_drew")
+    visit.wait()
+    visit.page.click("text=o VAE")
+    shown = visit.page.query_selector_all("[data-verdict]")
+    assert [one.evaluate("one => getComputedStyle(one).opacity") for one in shown] == ["1"] * len(shown)
+    assert shown
+
+
+def test_on_a_phone_two_drawings_stand_side_by_side(open_demo) -> None:
+    visit = open_demo("interpolation", "telefone")
+    visit.wait()
+    first, second = (one.bounding_box() for one in visit.page.query_selector_all("canvas.cd-pad"))
+    assert first["y"] == second["y"]
+    assert first["x"] < second["x"]
 
 
 # --- o uso ------------------------------------------------------------------------------------------------------------

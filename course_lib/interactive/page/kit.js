@@ -178,6 +178,7 @@
   const picture = (label, { size = 28, shown = 84 } = {}) => {
     const canvas = h("canvas", { width: size, height: size, class: "cd-picture", role: "img", "aria-label": label });
     canvas.style.width = `${shown}px`;
+    if (shown > 168) canvas.classList.add("cd-large");
     const context = canvas.getContext("2d");
     const image = context.createImageData(size, size);
     const draw = (pixels) => {
@@ -358,7 +359,8 @@
   };
 
   // Um plano com um ponto que se arrasta; com o teclado, os dois controles deslizantes embaixo.
-  const plane = ({ label, names = ["x", "y"], span, shown = 280, paint, onmove, value = [0, 0] }) => {
+  // `reach`: até onde o ponto vai, se não é até a borda.
+  const plane = ({ label, names = ["x", "y"], span, reach = span, shown = 280, paint, onmove, value = [0, 0] }) => {
     const canvas = h("canvas", { class: "cd-plane", role: "img", "aria-label": label });
     canvas.style.width = `${shown}px`;
     const at = [...value];
@@ -374,8 +376,7 @@
       paint(context, at, 1 / unit, getComputedStyle(canvas).color);
     };
     const move = (x, y, quiet) => {
-      at[0] = Math.min(span, Math.max(-span, x));
-      at[1] = Math.min(span, Math.max(-span, y));
+      [x, y].forEach((v, k) => (at[k] = Math.min(reach, Math.max(-reach, v))));
       if (!quiet) controls.forEach((control, k) => (control.value = at[k]));
       draw();
       onmove?.(at);
@@ -384,9 +385,9 @@
       ? names.map((name, k) =>
           slider({
             label: name,
-            min: -span,
-            max: span,
-            step: span / 50,
+            min: -reach,
+            max: reach,
+            step: reach / 50,
             value: at[k],
             oninput: (v) => move(k ? at[0] : v, k ? v : at[1], true),
           }),

@@ -5,7 +5,7 @@ Curso.demos.code_bars = async ({ stage, say, programs, options, guarded }) => {
   const [back, walked] = [picture("reconstrução do desenho", { shown: 168 }), picture("imagem do código misturado", { shown: 168 })];
   const bars = h("canvas", { class: "cd-plane", width: 640, height: 120, role: "img", "aria-label": "barras do código" });
   bars.style.cssText = "width: 560px; aspect-ratio: 16 / 3";
-  let [code, other, share, seed, drawn] = [new Float32Array(n), null, 0, 1, null];
+  let [code, other, share, seed, drawn, blank] = [new Float32Array(n), null, 0, 1, null, false];
   const sortear = () => {
     const draw = random(seed++);
     other = Float32Array.from({ length: n }, (_, i) => Math.max(options.floor, options.mean[i] + options.std[i] * draw.normal()));
@@ -20,19 +20,25 @@ Curso.demos.code_bars = async ({ stage, say, programs, options, guarded }) => {
       values.forEach((v, i) => context.fillRect((i * 640) / n, zero, (width * 640) / n, (-v / tallest) * (zero - 4)));
     }
   };
+  const missOf = (x, again) => again.reduce((sum, v, i) => sum + Math.abs(v - x[i]) / x.length, 0);
+  // Um erro por pixel sozinho não diz se é grande: a medida é o dos exemplos.
+  let usual = 0;
+  for (const x of options.examples) {
+    const { z } = await programs.enc({ x });
+    usual += missOf(x, (await programs.dec({ z })).out) / options.examples.length;
+  }
   const update = latest(
     guarded(async (x, empty) => {
       if (x) {
-        drawn = x;
+        [drawn, blank] = [x, empty];
         ({ z: code } = await programs.enc({ x }));
         back.draw((await programs.dec({ z: code })).out);
       }
       const mixed = code.map((v, i) => (1 - share) * v + share * other[i]);
       walked.draw((await programs.dec({ z: mixed })).out);
       paint(mixed);
-      const far = Math.hypot(...mixed.map((v, i) => v - code[i])) / Math.hypot(...other.map((v, i) => v - code[i]));
-      const missed = back.element.pixels.reduce((sum, v, i) => sum + Math.abs(v - drawn[i]) / drawn.length, 0);
-      say(empty ? "Área vazia: o código é o de uma imagem preta." : `a volta erra ${number(missed, 2)} por pixel, em tons de −1 a 1; o código misturado está a ${number(100 * far, 0)} % do caminho até o sorteado`);
+      const missed = missOf(drawn, back.element.pixels);
+      say(blank ? "Área vazia: o código é o de uma imagem preta." : `A volta erra ${number(missed / usual, 1)} vezes o que erra, em média, nos exemplos (${number(missed, 3)} contra ${number(usual, 3)} por pixel, do preto, −1, ao branco, 1).`);
     }),
   );
   const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: update, say });

@@ -24,7 +24,8 @@ Curso.demos.cycle = async ({ stage, say, programs, options, guarded }) => {
         image.data.set([213, 94, 0, Math.min(255, 400 * miss)], 4 * i);
       });
       context.putImageData(image, 0, 0);
-      facts.textContent = `erro do ciclo: ${number(missOf(x, again), 3)} por pixel, em tons de −1 a 1 (${number(missOf(x, again) / usual, 1)} vezes a média dos exemplos, ${number(usual, 3)})${empty ? "; e isto é o que ele faz de um papel em branco" : ""}`;
+      const missed = missOf(x, again);
+      facts.textContent = `O ciclo erra ${number(missed / usual, 1)} vezes o que erra, em média, nos exemplos (${number(missed, 3)} contra ${number(usual, 3)} por pixel, do preto, −1, ao branco, 1)${empty ? "; e isto é o que ele faz de um papel em branco" : ""}.`;
       say(facts.textContent);
     }),
   );

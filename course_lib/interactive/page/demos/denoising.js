@@ -4,7 +4,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
   const [dirty, guess] = [picture("imagem com ruído", { shown: 168 }), picture("estimativa da imagem limpa", { shown: 168 })];
   const push = h("canvas", { class: "cd-picture", width: 28, height: 28, role: "img", "aria-label": "para onde o escore empurra cada pixel: azul clareia, laranja escurece" });
   push.style.width = "168px";
-  let [sigma, seed, x, turn] = [0.5, 1, null, 0];
+  let [sigma, seed, x, turn, pure] = [0.5, 1, null, 0, false];
   const show = async (level) => {
     const { out } = await programs.net({ x });
     // A imagem ruidosa passa da faixa: mostra-se dividida pelo seu tamanho típico.
@@ -20,21 +20,27 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     context.putImageData(image, 0, 0);
     return out;
   };
+  const dirtied = () => {
+    // Uma limpeza leva o controle até o fim; ruído novo é do tamanho escolhido.
+    level.value = sigma;
+    const draw = random(seed);
+    x = drawing.pixels.map((v) => (pure ? 0 : v) + 2 * sigma * draw.normal());
+  };
   const add = latest(
     guarded(async () => {
       turn++;
-      // Uma limpeza leva o controle até o fim; ruído novo é do tamanho escolhido.
-      level.value = sigma;
-      const draw = random(seed);
-      x = drawing.pixels.map((v) => v + 2 * sigma * draw.normal());
+      dirtied();
       await show(sigma);
-      say(`ruído de desvio ${number(sigma, 2)}`);
+      say(pure ? "Só ruído: aqui não há desenho nenhum." : `Ruído de desvio ${number(sigma, 2)} em cada pixel; do preto ao branco vai 1.`);
     }),
   );
   const clean = guarded(async () => {
     const mine = ++turn;
     const draw = random(seed + 99);
     let now = sigma;
+    // Limpa-se sempre a imagem suja, e não a que a limpeza anterior deixou.
+    dirtied();
+    say("limpando…");
     const steps = Math.max(2, Math.round(options.steps * (Math.log(sigma / options.sigmaMin) / Math.log(options.sigmaMax / options.sigmaMin)) + 2));
     const ratio = (options.sigmaMin / Math.max(sigma, 1.01 * options.sigmaMin)) ** (1 / (steps - 1));
     for (let k = 1; k < steps; k++) {
@@ -51,12 +57,12 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
     if (mine !== turn) return;
     x = last;
     await show(now);
-    say(`pronto: ${steps} estimativas, cada uma com um pouco menos de ruído`);
+    say(`Pronto: ${steps} estimativas, cada uma com um pouco menos de ruído.`);
   });
-  const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: () => add(), say });
-  const level = slider({ label: "Ruído (desvio σ)", min: options.sigmaMin, max: options.sigmaMax, step: 0.05, value: sigma, oninput: (v) => add((sigma = v)) });
-  const pure = button("Só ruído", () => {
-    level.value = sigma = options.sigmaMax;
+  const drawing = pad({ label: "Desenhe um dígito", examples: options.examples, onchange: () => add((pure = false)), say });
+  const level = slider({ label: "Ruído (desvio σ)", min: options.sigmaMin, max: options.sigmaMax, step: 0.05, value: sigma, oninput: (v) => add((sigma = v), (pure = false)) });
+  const noiseOnly = button("Só ruído", () => {
+    [sigma, pure] = [options.sigmaMax, true];
     seed++;
     add();
   });
@@ -66,7 +72,7 @@ Curso.demos.denoising = async ({ stage, say, programs, options, awake, calm, gua
   });
   stage.append(
     row(drawing.element, labelled("A imagem agora", dirty.element), labelled("O que a rede imagina", guess.element), labelled("O empurrão: azul clareia, laranja escurece", push)),
-    row(level.element, other, pure, button("Limpar aos poucos", clean)),
+    row(level.element, other, noiseOnly, button("Limpar aos poucos", clean)),
   );
   await add();
 };

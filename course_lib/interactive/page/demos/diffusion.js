@@ -36,11 +36,12 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
   // Os últimos desenhos ficam lado a lado: é comparando que se vê o que a orientação e a semente fazem.
   const shelf = row();
   const keep = (x) => {
-    const { digit, guidance, steps, seed } = settings;
+    const { digit, guidance, steps, seed, half } = settings;
     const asked = digit < 0 ? "sem dizer qual" : `${digit}, w ${number(guidance, 1)}`;
-    const small = picture(`desenho pronto: ${asked}, ${steps} saltos, semente ${seed}`, { shown: 64 });
+    const how = [asked, ...(half ? ["completado"] : []), `${steps} saltos`, `semente ${seed}`];
+    const small = picture(`desenho pronto: ${how.join(", ")}`, { shown: 64 });
     small.draw(x);
-    shelf.prepend(h("div", { class: "cd-cell cd-kept" }, small.element, asked, h("span", {}, `semente ${seed}`)));
+    shelf.prepend(h("div", { class: "cd-cell cd-kept" }, small.element, ...how.map((text) => h("span", {}, text))));
     while (shelf.children.length > KEPT) shelf.lastChild.remove();
   };
 
@@ -115,15 +116,13 @@ Curso.demos.diffusion = async ({ stage, say, programs, options, awake, calm, gua
   drawing.element.hidden = true;
   stage.append(
     row(
-      labelled("A imagem xₜ", noisy.element),
-      labelled("O que a rede imagina", clean.element),
+      h("div", { class: "cd-cell" }, row(labelled("A imagem xₜ", noisy.element), labelled("O que a rede imagina", clean.element)), scrub.element),
       h("div", { class: "cd-cell" }, digit.element, ...controls.map((c) => c.element), row(button("Desenhar de novo", () => {
         controls[2].value = settings.seed = (settings.seed % 50) + 1;
         sample();
       }), half)),
       drawing.element,
     ),
-    scrub.element,
     labelled("Os últimos desenhos", shelf),
   );
   await sample();

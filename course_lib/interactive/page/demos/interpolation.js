@@ -1,6 +1,6 @@
 // Capítulo 09: de um desenho a outro pelo espaço latente de dois modelos, o exercício do documento.
 Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) => {
-  const { h, row, labelled, slider, picture, pad, number, latest } = Curso.kit;
+  const { h, row, labelled, slider, picture, pad, latest } = Curso.kit;
   const STEPS = 7;
   let t = 0.5;
   const rows = options.models.map((name) => ({
@@ -13,7 +13,6 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
   const walk = latest(
     guarded(async () => {
       for (const [k, { now }] of rows.entries()) now.draw((await programs[`dec${k}`]({ z: at(...codes[k], t) })).out);
-      say(`ponto ${number(t, 2)} do caminho`);
     }),
   );
   const encode = latest(
@@ -31,7 +30,7 @@ Curso.demos.interpolation = async ({ stage, say, programs, options, guarded }) =
       }
       await walk();
       const blank = [first, second].find((side) => side.empty);
-      if (blank) say("Uma das pontas está vazia: o caminho sai de um papel em branco, ou chega a um.");
+      say(blank ? "Uma das pontas está vazia: o caminho sai de um papel em branco, ou chega a um." : "");
     }),
   );
   const common = { examples: options.examples, onchange: () => encode(), say, shown: 140 };

@@ -20,6 +20,8 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     label: "Plano latente: as médias das imagens de teste, uma cor por dígito, e os círculos da priori",
     names: ["z₀", "z₁"],
     span: 3.5,
+    // O ponto na borda se vê inteiro.
+    reach: 3.35,
     shown: 300,
     paint(context, at, pixel, ink) {
       const { points, labels } = options.cloud;
@@ -80,7 +82,7 @@ Curso.demos.latent_plane = async ({ stage, say, programs, options, guarded }) =>
     legend.append(mark);
   });
   stage.append(
-    row(drawing.element, view.element, labelled("O que o código dá", decoded.element, button("Ir ao centro", () => view.move(0, 0)))),
+    row(drawing.element, labelled("O plano latente: arraste o ponto", view.element), labelled("A imagem desse ponto", decoded.element, button("Ir ao centro", () => view.move(0, 0)))),
     legend,
   );
   stage.addEventListener("tema", () => view.draw());

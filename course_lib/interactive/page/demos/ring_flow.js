@@ -48,7 +48,11 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
   const show = () => {
     view.draw();
     const loss = Number.isNaN(state.loss) ? "" : `, perda ${number(state.loss, 2)}`;
-    facts.textContent = `treino: ${state.steps} passos${loss}; ${number(100 * near(frames[frames.length - 1]), 0)} % das partículas chegam a uma nuvem (dos dados, ${number(100 * ceiling, 0)} %)`;
+    const arrived = number(100 * near(frames[frames.length - 1]), 0);
+    facts.textContent =
+      state.steps === 0
+        ? `Sem treino as partículas quase não saem do lugar: ${arrived} % delas estão, por sorte, numa nuvem.`
+        : `passo ${state.steps} de ${options.limit} do treino${loss}; ${arrived} % das partículas chegam a uma nuvem (dos próprios dados, ${number(100 * ceiling, 0)} % estão numa)`;
   };
   const flow = async () => {
     frames = await model.call("flow", noise, steps);
@@ -66,7 +70,11 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
       state = await model.call("train", 10);
       await flow();
       if (state.steps % 200 === 0) say(facts.textContent);
-      if (state.steps >= options.limit) toggle(false);
+      if (state.steps >= options.limit) {
+        toggle(false);
+        facts.textContent += ". Fim do treino: Treinar começa outro.";
+        say(facts.textContent);
+      }
       await awake();
     }
   });
@@ -76,19 +84,20 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     if (running) run();
     else say(facts.textContent);
   };
-  const play = button("Treinar", () => {
+  const play = button("Treinar", guarded(async () => {
     time.value = at = 1;
+    if (!running && state.steps >= options.limit) await begin();
     toggle(!running);
-  });
+  }));
   const again = button("Recomeçar", guarded(async () => {
     toggle(false);
     await begin();
   }));
-  const time = slider({ label: "Instante t, do ruído (0) aos dados (1)", min: 0, max: 1, step: 0.01, value: 1, oninput: (v) => {
+  const time = slider({ label: "Instante t", min: 0, max: 1, step: 0.01, value: 1, format: (v) => ({ 0: "0 (ruído)", 1: "1 (dados)" })[v] ?? number(v, 2), oninput: (v) => {
     at = v;
     view.draw();
   } });
-  const jumps = slider({ label: "Passos (ponto médio)", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
+  const jumps = slider({ label: "Passos da travessia", min: 1, max: 30, step: 1, value: steps, format: (v) => String(v), oninput: guarded(async (v) => {
     steps = v;
     await flow();
     say(facts.textContent);
@@ -107,7 +116,7 @@ Curso.demos.ring_flow = async ({ stage, say, engine, options, awake, calm, guard
     say(facts.textContent);
   }));
   stage.classList.add("cd-quiet");
-  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, row(play, again, release), time.element, jumps.element, facts)));
+  stage.append(row(view.element, h("div", { class: "cd-cell cd-side" }, row(play, again, release), time.element, jumps.element, facts, h("p", { class: "cd-note" }, "Laranja: as partículas, que partem do ruído. Azul: os dados. Círculos: as oito nuvens. Na travessia, cada passo é do ponto médio."))));
   stage.addEventListener("tema", show);
   await begin();
 };

@@ -29,7 +29,7 @@ Curso.demos.ring_gan = async ({ stage, say, engine, options, awake, guarded }) =
   const facts = h("p", { class: "cd-note" });
   const show = () => {
     view.draw();
-    facts.textContent = `passo ${state.steps}: ${state.covered} de 8 nuvens com amostras, ${number(100 * state.on, 0)} % das amostras em alguma`;
+    facts.textContent = `passo ${state.steps} de ${options.limit}: ${state.covered} de 8 nuvens com amostras, ${number(100 * state.on, 0)} % das amostras em alguma`;
   };
   const begin = async (name) => {
     turn++;

@@ -1,8 +1,11 @@
 // Capítulo 08: a folha de borracha de um fluxo do plano, e a área de um quadrado dela.
 Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) => {
-  const { h, row, labelled, slider, plane, dot, number, latest, random } = Curso.kit;
+  const { h, labelled, slider, plane, dot, number, latest, random } = Curso.kit;
   const [LINES, PER_LINE, CLOUD] = [11, 64, 256];
-  const [START, EDGE] = [[0.64, 0.64], options.points - 1];
+  // A folha vai até aqui para cada lado; o quadrado não sai dela.
+  const FOLD = 2.5;
+  // Pontos do contorno: tantos em cada lado, para que os cantos estejam entre eles, e sobra lugar para o centro.
+  const [START, EDGE] = [[0.64, 0.64], 4 * Math.floor((options.points - 1) / 4)];
   let [stageNow, side, square, areas] = [0, 0.2, [], []];
 
   // Cada ponto, antes e depois de desfeita cada camada; e quanto o logaritmo da área cresce no último deles.
@@ -38,8 +41,8 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     if (close) context.closePath();
   };
 
-  const axis = Array.from({ length: LINES }, (_, i) => -2.5 + (5 * i) / (LINES - 1));
-  const along = Array.from({ length: PER_LINE }, (_, i) => -2.5 + (5 * i) / (PER_LINE - 1));
+  const axis = Array.from({ length: LINES }, (_, i) => -FOLD + (2 * FOLD * i) / (LINES - 1));
+  const along = Array.from({ length: PER_LINE }, (_, i) => -FOLD + (2 * FOLD * i) / (PER_LINE - 1));
   const lines = [...axis.map((x) => along.map((y) => [x, y])), ...axis.map((y) => along.map((x) => [x, y]))];
   const draw = random(5);
   const cloud = await through(Array.from({ length: CLOUD }, () => [draw.normal(), draw.normal()]));
@@ -78,14 +81,15 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
     left.draw();
     right.draw();
     const [before, after] = [area(square[0].slice(0, EDGE)), area(square[stageNow].slice(0, EDGE))];
+    const digits = side < 0.1 ? 4 : 3;
     const predicted = before * Math.exp(areas[stageNow]);
     const grown = predicted / before;
     const change = Math.abs(grown - 1) < 0.05 ? "quase não mudou" : grown < 1 ? `subiu ${number(1 / grown, 1)} vezes` : `caiu ${number(grown, 1)} vezes`;
     const fits = Math.abs(after / predicted - 1) < 0.1;
     facts.textContent =
       stageNow === 0
-        ? `Nenhuma camada desfeita: a área é ${number(before, 3)} dos dois lados.`
-        : `Área do quadrado: ${number(before, 3)} no ruído, ${number(after, 3)} na folha; o log-determinante, no centro, prevê ${number(predicted, 3)}. ${fits ? "Batem:" : "Não batem: o quadrado é grande demais para uma previsão que é de um ponto só."} ${fits ? "" : "No centro, "}a densidade ${change}.`;
+        ? `Nenhuma camada desfeita: o quadrado tem a mesma área, ${number(before, digits)}, dos dois lados.`
+        : `Área do quadrado: ${number(before, digits)} no ruído, ${number(after, digits)} na folha; o log-determinante, no centro, prevê ${number(predicted, digits)}. ${fits ? "Batem:" : "Não batem: o quadrado é grande demais para uma previsão que é de um ponto só; diminua o lado."} ${fits ? "" : "No centro, "}a densidade ${change}.`;
     say(facts.textContent);
   };
   const move = latest(
@@ -95,19 +99,19 @@ Curso.demos.rubber_sheet = async ({ stage, say, programs, options, guarded }) =>
       show();
     }),
   );
-  const left = plane({ label: "O ruído: a malha, a nuvem e o quadrado que se arrasta", names: ["z₀", "z₁"], span: SPAN, shown: 290, value: START, paint: paint(() => 0), onmove: (at) => move([...at]) });
+  const left = plane({ label: "O ruído: a malha, a nuvem e o quadrado que se arrasta", names: ["z₀", "z₁"], span: SPAN, reach: FOLD, shown: 290, value: START, paint: paint(() => 0), onmove: (at) => move([...at]) });
   const right = plane({ label: "A folha, com as camadas escolhidas já desfeitas, sobre os dados", span: SPAN, shown: 290, paint: paint(() => stageNow) });
   const layers = slider({ label: "Camadas desfeitas", min: 0, max: options.layers, step: 1, value: stageNow, format: String, oninput: (k) => {
     stageNow = k;
     show();
   } });
-  const size = slider({ label: "Lado do quadrado", min: 0.1, max: 1.5, step: 0.1, value: side, format: (v) => number(v, 1), oninput: (v) => {
+  const size = slider({ label: "Lado do quadrado", min: 0.05, max: 1.5, step: 0.05, value: side, oninput: (v) => {
     side = v;
     move([...left.at]);
   } });
   stage.classList.add("cd-quiet");
   stage.append(
-    row(labelled("O ruído (z)", size.element, left.element), labelled("A folha (x)", layers.element, right.element)),
+    h("div", { class: "cd-row cd-pair" }, labelled("O ruído (z): arraste o quadrado", size.element, left.element), labelled("A folha (x)", layers.element, right.element)),
     facts,
     h("p", { class: "cd-note" }, "Laranja: amostras da normal, levadas pela folha. Verde: os dados, com todas as camadas desfeitas."),
   );

@@ -27,7 +27,7 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
       mixed.draw(image);
       const moved = image.reduce((sum, v, i) => sum + Math.abs(v - still[i]) / image.length, 0);
       facts.textContent = `O ruído mudou a imagem em ${number(moved, 3)} por pixel, em tons de −1 a 1.${psi === 0 ? " Com ψ = 0 todo estilo é o médio: trocar as faixas não muda nada." : ""}`;
-      say(`faixas: ${bands.map((band) => band.value).join(", ")}; truncamento ${number(psi, 2)}; ruído ${number(strength, 1)}`);
+      say(`faixas: ${bands.map((band) => band.value).join(", ")}. ${facts.textContent}`);
     }),
   );
   const draw = guarded(async () => {
@@ -47,9 +47,10 @@ Curso.demos.styles = async ({ stage, say, programs, options, guarded }) => {
     slider({ label: "Truncamento ψ", min: 0, max: 1, step: 0.05, value: psi, oninput: (v) => show((psi = v)) }),
     slider({ label: "Força do ruído (1: a do treino)", min: 0, max: 20, step: 0.5, value: strength, format: (v) => number(v, 1), oninput: (v) => show((strength = v)) }),
   ];
+  stage.classList.add("cd-quiet");
   stage.append(
     row(
-      h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}, ψ = 1`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
+      h("div", { class: "cd-cell" }, row(...sources.map((source, k) => labelled(`Estilo ${NAMES[k]}`, source.element))), ...bands.map((band) => band.element), ...controls.map((c) => c.element)),
       h("div", { class: "cd-cell" }, labelled("Mistura", mixed.element), facts),
     ),
     row(
