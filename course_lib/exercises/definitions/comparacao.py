@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil, inf
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +14,6 @@ from course_lib.exercises.question import Exercise, Question
 def _root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
     return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
-
-
-def _floating(item: Any) -> Any:
-    """Contagens e vereditos são números: viram tensores com vírgula."""
-    counts = isinstance(item, Tensor) and not item.is_floating_point() and not item.is_complex()
-    return item.double() if counts else item
 
 
 class Frechet(Question):
@@ -111,9 +104,6 @@ class WithoutBias(Question):
     def answer(self, sizes, distances, bias):
         limit, slope = self.line(1 / sizes.double(), distances)
         return limit, ceil(slope / bias)
-
-    def before(self, answer):
-        return [*map(_floating, answer)] if isinstance(answer, list | tuple) else answer
 
     def mistakes(self, right, sizes, distances, bias):
         n = sizes.double()

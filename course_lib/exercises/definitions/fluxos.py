@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil, inf, log, pi
-from typing import Any
 
 import numpy as np
 import torch
@@ -337,12 +336,6 @@ class CarriedTo(Question):
         yield ..., "os números não conferem. Com m = 0, s = 1, x₀ = 2 e t = 0,5, dá 1,414."
 
 
-def _floating(item: Any) -> Any:
-    """Contagens são números: viram um tensor com vírgula."""
-    counts = isinstance(item, Tensor) and not item.is_floating_point() and not item.is_complex()
-    return item.double() if counts else item
-
-
 class EvaluationsNeeded(Question):
     """A ordem de cada integrador e as avaliações de que ele precisa."""
 
@@ -370,9 +363,6 @@ class EvaluationsNeeded(Question):
             order = (errors[:, 0] / errors[:, 1]).log() / (calls[1] / calls[0]).log()
         needed = calls[1] * (errors[:, 1] / target) ** (1 / order)
         return order.numpy(), np.array([rounded(value) for value in needed.tolist()], dtype=float)
-
-    def before(self, answer):
-        return [*map(_floating, answer)] if isinstance(answer, list | tuple) else answer
 
     def mistakes(self, right, but, calls, errors, target):
         ratio, times = errors[:, 0] / errors[:, 1], calls[1] / calls[0]
