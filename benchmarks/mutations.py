@@ -173,13 +173,13 @@ def _compare(node: ast.Compare) -> Iterator[tuple[str, Callable]]:
 def _constant(node: ast.Constant) -> Iterator[tuple[str, Callable]]:
     value = node.value
     if isinstance(value, bool):
-        yield "opção", lambda node: ast.Constant(not value)
+        yield "opção", lambda _: ast.Constant(not value)
     elif isinstance(value, int):
-        yield "um a mais", lambda node: ast.Constant(value + 1)
-        yield "um a menos", lambda node: _number(value - 1)
+        yield "um a mais", lambda _: ast.Constant(value + 1)
+        yield "um a menos", lambda _: _number(value - 1)
     elif isinstance(value, float):
         for times in (2, 0.5, 10):
-            yield "constante", lambda node, times=times: ast.Constant(value * times)
+            yield "constante", lambda _, times=times: ast.Constant(value * times)
 
 
 def _number(value: int) -> ast.expr:
@@ -280,7 +280,7 @@ def _tuple(node: ast.Tuple) -> Iterator[tuple[str, Callable]]:
         yield "ordem", lambda node: ast.Tuple([node.elts[1], node.elts[0], *node.elts[2:]], node.ctx)
 
 
-def _conditional(node: ast.IfExp) -> Iterator[tuple[str, Callable]]:
+def _conditional(_: ast.IfExp) -> Iterator[tuple[str, Callable]]:
     yield "condição", lambda node: node.body
     yield "condição", lambda node: node.orelse
 
@@ -297,14 +297,14 @@ def _with(node: ast.With) -> Iterator[tuple[str, Callable]]:
         yield "sem no_grad", lambda node: node.body
 
 
-def _if(node: ast.If) -> Iterator[tuple[str, Callable]]:
+def _if(_: ast.If) -> Iterator[tuple[str, Callable]]:
     yield "condição", lambda node: ast.If(ast.Constant(True), node.body, node.orelse)
     yield "condição", lambda node: ast.If(ast.Constant(False), node.body, node.orelse)
 
 
-def _statement(node: ast.stmt) -> Iterator[tuple[str, Callable]]:
+def _statement(_: ast.stmt) -> Iterator[tuple[str, Callable]]:
     # Só o que altera o que já havia: sem o que dá nome a uma coisa, a função apenas para com um erro.
-    yield "sem o comando", lambda node: ast.Pass()
+    yield "sem o comando", lambda _: ast.Pass()
 
 
 _BY_TYPE: tuple[tuple[Callable, type | tuple[type, ...]], ...] = (

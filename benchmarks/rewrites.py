@@ -146,7 +146,11 @@ class _Roots(ast.NodeTransformer):
         if _method(node, "sqrt"):
             return ast.BinOp(node.func.value, ast.Pow(), ast.Constant(0.5))
         if _method(node, "abs"):
-            return ast.parse(f"torch.maximum({ast.unparse(node.func.value)}, -{ast.unparse(node.func.value)})").body[0].value
+            return (
+                ast.parse(f"torch.maximum({ast.unparse(node.func.value)}, -{ast.unparse(node.func.value)})")
+                .body[0]
+                .value
+            )
         return node
 
 
@@ -201,7 +205,12 @@ class _Means(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        if not _method(node, "mean") or node.keywords or len(node.args) != 1 or not isinstance(node.args[0], ast.Constant):
+        if (
+            not _method(node, "mean")
+            or node.keywords
+            or len(node.args) != 1
+            or not isinstance(node.args[0], ast.Constant)
+        ):
             return node
         x, axis = ast.unparse(node.func.value), node.args[0].value
         return ast.parse(f"(({x}).sum({axis}) / ({x}).shape[{axis}])").body[0].value

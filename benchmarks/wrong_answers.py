@@ -51,7 +51,7 @@ def wrong_answers(question: Question, right: Answer) -> Iterator[tuple[str, str,
         yield "devolve o argumento", name, lambda *given, index=index: given[index]
         if isinstance(value, Tensor):
             yield "altera o argumento", name, _altering(right, index)
-        if isinstance(value, Tensor) and value.is_floating_point() or isinstance(value, float):
+        if (isinstance(value, Tensor) and value.is_floating_point()) or isinstance(value, float):
             for kind, change, new in _OF_INPUTS:
                 yield kind, f"{name} = {change.format(name)}", _with_input(right, index, new)
     for index, (one, other) in enumerate(zip(inputs, list(inputs)[1:], strict=False)):
@@ -88,7 +88,7 @@ def _of_memory(question: Question, right: Answer) -> Iterator[tuple[str, str, An
     first = next(iter(known.values()))
     yield "casos públicos decorados", "zero nos outros", lambda *given: known.get(_fingerprint(given), 0.0)
     yield "casos públicos decorados", "o primeiro nos outros", lambda *given: known.get(_fingerprint(given), first)
-    yield "constante", "a resposta do primeiro caso público", lambda *given: first
+    yield "constante", "a resposta do primeiro caso público", lambda *_: first
     yield (
         "casos públicos decorados",
         "quase certa nos outros",

@@ -5,6 +5,7 @@ Cada observação é um fato sobre os números que vieram, e vale para qualquer 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -65,6 +66,18 @@ _OF_INPUTS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("só com o primeiro de `{}`.", lambda x: 0 * x + x[:1]),
 )
 
+# O que se faz de uma entrada para ter o fator que sobra.
+_TIMES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("vezes `{}`", lambda x: x),
+    ("dividido por `{}`", lambda x: 1 / x),
+    ("vezes o quadrado de `{}`", lambda x: x * x),
+    ("dividido pelo quadrado de `{}`", lambda x: 1 / (x * x)),
+    ("vezes a raiz de `{}`", lambda x: x**0.5),
+    ("dividido pela raiz de `{}`", lambda x: x**-0.5),
+    ("vezes 1 menos `{}`", lambda x: 1 - x),
+    ("dividido por 1 menos `{}`", lambda x: 1 / (1 - x)),
+)
+
 
 def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..., Any]) -> tuple[str, str]:
     """Uma frase sobre o que há de errado nos números, e a que se pode dizer num caso oculto; vazias, se nada se vê.
@@ -76,12 +89,14 @@ def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..
         but: o certo com outras entradas: ``but(x=-x)``.
     """
     value, right = (torch.as_tensor(item).double() for item in (value, right))
-    for observe in (_of_the_numbers, _of_the_order, _of_the_places):
-        if seen := next(observe(value, right, inputs), ""):
-            return seen, seen
+    plain = itertools.chain(
+        _of_the_numbers(value, right, inputs), _of_the_order(value, right), _of_the_places(value, right)
+    )
+    if seen := next(plain, ""):
+        return seen, seen
     if codes := _confused(value, right):
         return codes, "Erra sempre a mesma espécie, e do mesmo modo."
-    seen = next(_of_the_inputs(value, inputs, but), "") or next(_of_the_size(value, right), "")
+    seen = next(_of_the_inputs(value, right, inputs, but), "") or next(_of_the_size(value, right), "")
     return seen, seen
 
 
@@ -109,8 +124,7 @@ def _of_the_numbers(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> 
         yield "Todos são o certo vezes um mesmo fator: uma constante esquecida?"
 
 
-def _of_the_order(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> Iterator[str]:
-    del inputs
+def _of_the_order(value: Tensor, right: Tensor) -> Iterator[str]:
     if not value.ndim or not _same(value.flatten().sort().values, right.flatten().sort().values):
         return
     for axis in range(value.ndim):
@@ -123,8 +137,7 @@ def _of_the_order(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> It
     yield "Os números são os certos, noutra ordem."
 
 
-def _of_the_places(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> Iterator[str]:
-    del inputs
+def _of_the_places(value: Tensor, right: Tensor) -> Iterator[str]:
     if value.ndim == 0 or value.numel() < 2:
         return
     if _same(value, value.flatten()[0].expand_as(value)) and not _same(right, right.flatten()[0].expand_as(right)):
@@ -132,8 +145,7 @@ def _of_the_places(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> I
     rows = value.shape[0] > 1 and _same(value, value[:1].expand_as(value))
     if rows and not _same(right, right[:1].expand_as(right)):
         yield "A resposta é a mesma em toda linha (eixo 0), e não devia."
-    hits = torch.isclose(value, right, rtol=1e-4, atol=1e-4).flatten(1).all(1) if value.ndim > 1 else None
-    hits = torch.isclose(value, right, rtol=1e-4, atol=1e-4) if hits is None else hits
+    hits = torch.isclose(value, right, rtol=1e-4, atol=1e-4).reshape(len(value), -1).all(1)
     if len(hits) > 1 and hits[1:].all():
         yield "Só o primeiro não confere."
     if len(hits) > 1 and hits[:-1].all():
@@ -156,21 +168,31 @@ def _confused(value: Tensor, right: Tensor) -> str:
     return f"Das espécies, {' e '.join(told)}." if len(told) < 3 else ""
 
 
-def _of_the_inputs(value: Tensor, inputs: Mapping[str, Any], but: Callable[..., Any]) -> Iterator[str]:
+def _of_the_inputs(value: Tensor, right: Tensor, inputs: Mapping[str, Any], but: Callable[..., Any]) -> Iterator[str]:
+    def explains(make: Callable[[], Any]) -> bool:
+        try:
+            return _same(value, make())
+        except Exception:
+            return False  # a conta não aceita essa entrada
+
     plain = {name: item for name, item in inputs.items() if _is_plain(item)}
     for name, item in plain.items():
         if _same(value, item):
             yield f"É o próprio argumento `{name}`."
     for name, item in plain.items():
         for text, change in _OF_INPUTS:
-            if _same(value, _attempt(but, {name: lambda item=item, change=change: change(item)})):
+            if explains(lambda name=name, item=item, change=change: but(**{name: change(item)})):
                 yield f"É o que se teria {text.format(name)}"
-    names = list(inputs)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            swap = {one: lambda other=other: inputs[other], other: lambda one=one: inputs[one]}
-            if type(inputs[one]) is type(inputs[other]) and _same(value, _attempt(but, swap)):
-                yield f"É o que se teria com `{one}` e `{other}` trocados."
+    for name, item in plain.items():
+        for text, change in _TIMES:
+            if explains(lambda item=item, change=change: change(item) * right):
+                yield f"É o certo {text.format(name)}."
+        if any(explains(lambda item=item, sign=sign: right + sign * item) for sign in (1, -1)):
+            yield f"Sobra ou falta uma parcela `{name}`."
+    for one, other in itertools.combinations(inputs, 2):
+        swapped = {one: inputs[other], other: inputs[one]}
+        if type(inputs[one]) is type(inputs[other]) and explains(lambda swapped=swapped: but(**swapped)):
+            yield f"É o que se teria com `{one}` e `{other}` trocados."
 
 
 def _of_the_size(value: Tensor, right: Tensor) -> Iterator[str]:
@@ -183,14 +205,6 @@ def _of_the_size(value: Tensor, right: Tensor) -> Iterator[str]:
         yield "Há um valor negativo, e nenhum devia ser."
     if (value >= 0).all() and (right < 0).any():
         yield "Falta um valor negativo."
-
-
-def _attempt(but: Callable[..., Any], changes: Mapping[str, Callable[[], Any]]) -> Any:
-    """A resposta com as mudanças, ou ``None`` se a conta não as aceita."""
-    try:
-        return but(**{name: change() for name, change in changes.items()})
-    except Exception:
-        return None
 
 
 def _is_plain(item: Any) -> bool:
@@ -208,9 +222,7 @@ def _sizes(inputs: Mapping[str, Any]) -> list[int]:
 
 def _same(value: Any, expected: Any) -> bool:
     """Se são os mesmos números, e finitos."""
-    if expected is None:
-        return False
-    expected = torch.as_tensor(expected).double()
-    if expected.numel() != value.numel() or not bool(expected.isfinite().all()):
+    expected = torch.as_tensor(expected)
+    if expected.is_complex() or expected.numel() != value.numel() or not bool(expected.isfinite().all()):
         return False
     return close(value, expected.reshape(value.shape))

@@ -85,7 +85,7 @@ class Question:
         - ``math.inf``: a de quem responde com um NaN ou um infinito;
         - ``None``: a de quem põe ``None`` no lugar de um item da tupla;
         - uma função, ``lambda value: value < 0``: diz se a resposta, já lida, é o caso;
-        - ``...``: o que nenhum dos outros explica, no fim; à dica se junta o que se vê nos números (:mod:`~.diagnosis`).
+        - ``...``: o que nenhum dos outros explica, no fim; a dica leva também o que se vê nos números.
 
         Com ``parts``, o par é de todos os itens; o de um só leva o nome na frente: ``yield "média", engano, dica``.
         Pode pedir ``right``, a resposta certa, e ``but``, que a calcula de novo com uma coisa mudada:

@@ -253,7 +253,7 @@ class PatchLayers(Question):
     parts, together = ("de passo 2", "de passo 1"), True
 
     def draw(self, seed, source):
-        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, há um empate, ou um dos limites se cumpre na igualdade.
+        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, há um empate, ou um limite se cumpre na igualdade.
         shown = ("produto", "gulosa", "empate", "campo", "estrito", "quadrado")[seed % 6]
         while True:
             field = int(torch.randint(8, 130, (), generator=source))
@@ -380,8 +380,8 @@ class Diagnose(Question):
     start = "Comece por uma função do erro, a média dos módulos, e pela volta: é ela que se olha primeiro."
 
     def draw(self, seed, source):
-        def noisy(images: Tensor) -> Tensor:
-            return images + 0.02 * torch.randn(images.shape, generator=source)
+        def noisy(images: Tensor, spread: float = 0.02) -> Tensor:
+            return images + spread * torch.randn(images.shape, generator=source)
 
         x = 2 * torch.rand(6, 1, 10, 10, generator=source) - 1
         pair = 0.2 - 0.7 * x.flip(2)  # um aspecto qualquer
@@ -396,6 +396,8 @@ class Diagnose(Question):
             (HIDES, blank, x),
             (TRADES, -pair if seed % 2 else pair.roll(1, 0), x),
             (TRADES, x, x),  # não traduz nada
+            (HONEST, noisy(pair, 0.042), noisy(x, 0.042)),  # com erro perto do limite, aquém dele
+            (LOSES, pair, noisy(x, 0.08)),  # e além
         ]
         while True:
             order = torch.randperm(len(cases), generator=source).tolist()

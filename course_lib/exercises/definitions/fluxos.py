@@ -80,6 +80,7 @@ class CouplingInverse(Question):
 
 # O que um exame pode dizer de uma camada.
 SOUND, NO_RETURN, SIGN, WRONG, BLIND = range(5)
+SILENT = -1  # errada como a WRONG: declara zero, e não é
 
 
 class ExamineLayers(Question):
@@ -91,12 +92,16 @@ class ExamineLayers(Question):
     def draw(self, seed, source):
         dim, n_points = 2 + seed % 3, 4 + seed % 2
         faults = [SOUND, NO_RETURN, SIGN, WRONG, BLIND, (SOUND, SIGN, WRONG)[seed % 3], (WRONG, NO_RETURN)[seed % 2]]
+        # Duas camadas que só esticam, ou só encolhem, e declaram zero: o erro tem sempre o mesmo sinal.
+        faults += [SILENT, SILENT]
         jacobians, told, errors = [], [], []
-        for fault in faults:
+        for place, fault in enumerate(faults):
             j = torch.randn(n_points, dim, dim, generator=source, dtype=torch.float64).tril(-1)
             s = 0.4 + 0.8 * torch.rand(n_points, dim, generator=source, dtype=torch.float64)
-            # A maior parte estica, num ponto encolhe: a soma sobre o lote engana, e o sinal não se adivinha.
-            s[0] *= -1
+            # A maior parte estica, um ponto encolhe e outro não faz nada: nem a soma sobre o lote nem um só bastam.
+            s[0], s[1] = -s[0], 0 * s[1]
+            if fault == SILENT:
+                s = s.abs() + 0.1 if place % 2 else -s.abs() - 0.1
             if fault == BLIND:
                 j, s = 0 * j, 0 * s
             # Uma troca de coordenadas, em metade das camadas (a primeira, que é sã, inclusive), põe um sinal nele.
@@ -104,12 +109,14 @@ class ExamineLayers(Question):
             jacobians.append((j + torch.diag_embed(s.exp()))[:, order])
             log_det = s.sum(1)
             # O outro erro se cancela no total do lote: só ponto a ponto se vê.
-            off = s[:, 0] - s[:, 0].mean()
-            told.append({SIGN: -log_det, WRONG: log_det + off}.get(fault, log_det))
-            tiny = 1e-6 * torch.rand(n_points, generator=source, dtype=torch.float64)
+            off = s[:, 0] - s[2:, 0].mean()
+            off[:2] = 0  # em dois pontos acerta
+            told.append({SIGN: -log_det, WRONG: log_det + off, SILENT: 0 * log_det}.get(fault, log_det))
+            tiny = 8e-4 * torch.rand(n_points, generator=source, dtype=torch.float64)
             if fault == NO_RETURN:
-                # Só alguns pontos não voltam.
-                tiny[1:] += 0.2 + torch.rand(n_points - 1, generator=source, dtype=torch.float64)
+                # Só alguns pontos não voltam, e numa das camadas por pouco.
+                far = torch.rand(n_points - 1, generator=source, dtype=torch.float64)
+                tiny[1:] += (0.2, 0.004)[seed % 2] + far * (1, 0.004)[seed % 2]
             errors.append(tiny)
         order = torch.randperm(len(faults), generator=source)
         return {
