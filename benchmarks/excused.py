@@ -2,7 +2,7 @@
 
 EXCUSED: dict[tuple[str, str], dict[str, str]] = {
     ("06_cyclegan", "q3"): {
-        "um a menos, linha 3: `1` → `0`": "a pilha sem passo 1 empata com outra, que fica",
+        "um a menos, linha 3: `1` → `0`": "sem passo 1 há um empate, que perde",
         "sinal, linha 3: `field + 1` → `field - 1`": "o fim da busca: nenhuma pilha boa tem tantas camadas",
         "parcela ou fator, linha 3: `field + 1` → `field`": "o fim da busca: nenhuma pilha boa tem tantas camadas",
     },
@@ -15,4 +15,20 @@ EXCUSED: dict[tuple[str, str], dict[str, str]] = {
         ),
         "os desvios do outro fator somam zero, e uma constante aqui não muda a inclinação",
     ),
+    ("02_variantes", "q4"): {
+        "sem a função, linha 4: `loop.mean(0)` → `loop`": "exigir o mesmo de cada época é outro modo de acertar",
+        "constante, linha 5: `0.2` → `0.1`": "a folga é de quem responde: as perdas só flutuam alguns por cento",
+        "um a menos, linha 7: `0` → `-1`": "se todas são iguais à última, são iguais à primeira",
+    },
+    ("03_vae", "q3"): {
+        "sem a função, linha 5: `error.mean().clamp(min=floor)` → `error.mean()`": "o piso é da de cada pixel",
+    },
+    ("03_vae", "q5"): {"comparação, linha 4: `ordered > theta` → `ordered >= theta`": "no empate a taxa dela é zero"},
+    ("04_gan", "q6"): {
+        "comparação, linha 2: `near.float().mean(2) >= 0.05` → `near.float().mean(2) > 0.05`": "só em 5 % exatos",
+    },
+    ("07_difusao", "q6"): {
+        "um a mais, linha 5: `1` → `2`": "sempre cabe mais de um salto",
+    },
+    ("09_interpolacao", "q7"): {"argumentos trocados: codes e prior": "a conta é simétrica; só um empate a mudaria"},
 }

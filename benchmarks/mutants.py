@@ -23,11 +23,12 @@ from benchmarks.study import add_run, command, resume
 from benchmarks.subjects import CPU_SECONDS, LATE, Late, Subject, cpu_limit, load_subjects
 from benchmarks.wrong_answers import wrong_answers
 from course_lib.exercises.question import exercise_names
-from course_lib.studies import Study
+from course_lib.studies import Study, study_path
 from course_lib.text import number, table
 
 NAME = "mutants"
-CLASSES = range(4)
+PAGE = Path(__file__).with_name("MUTANTES.md")
+CLASSES = range(3)
 # Em quantas turmas se procura um sobrevivente que passou por alguma das primeiras.
 MANY_CLASSES = range(60)
 GOAL_KILLED, GOAL_HINTS = 0.995, 0.85
@@ -143,6 +144,20 @@ def run(path: Path, quick: bool) -> None:
             add_run(path, study, asdict(row))
             print(f"{name}, {row.question}: {len(row.survivors)} sobreviventes", file=sys.stderr, flush=True)
     print(render(study))
+    if path == study_path(NAME):
+        PAGE.write_text(page(study), encoding="utf-8")
+
+
+def page(study: Study) -> str:
+    """A tabela, os sobreviventes e os desculpados com a razão, como se leem no repositório."""
+    lines = [f"# Os enganos automáticos de cada questão\n\nFeito por `{study.command}`.\n\n```", render(study), "```"]
+    lines.append("\n## Os que passam em alguma turma, e em quantas\n")
+    lines += [f"- {one['exercise']}, {one['question']}: {told}" for one in study.runs for told in one["survivors"]]
+    lines.append("\n## Os que só diferem da resposta certa fora do que a questão promete\n")
+    for one in study.runs:
+        reasons = EXCUSED.get((one["exercise"], one["question"]), {})
+        lines += [f"- {one['exercise']}, {one['question']}: {told} ({reasons[told]})" for told in one["excused"]]
+    return "\n".join(lines) + "\n"
 
 
 def render(study: Study) -> str:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks.subjects import Subject
 
-DRAWS = range(10_000, 10_030)
-PERTURBED = range(10_000, 10_003)
+DRAWS = range(10_000, 10_018)
+PERTURBED = range(10_000, 10_002)
 
 
 @dataclass

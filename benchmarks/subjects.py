@@ -120,7 +120,8 @@ class Subject:
             except Stumble as stumble:
                 return explain(stumble, self.question, inputs, secret=secret), False
             except Mistake as mistake:
-                return mistake.secret if secret else str(mistake), mistake.vague
+                told = mistake.secret if secret else str(mistake)
+                return told, mistake.vague or (secret and str(mistake).startswith(f"{told} "))
         return None, False
 
     def passes(self, function: Callable[..., Any], seeds: Iterable[int]) -> bool:

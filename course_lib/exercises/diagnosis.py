@@ -79,8 +79,8 @@ _TIMES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
 )
 
 
-def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..., Any]) -> tuple[str, str]:
-    """Uma frase sobre o que há de errado nos números, e a que se pode dizer num caso oculto; vazias, se nada se vê.
+def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..., Any]) -> str:
+    """Uma frase sobre o que há de errado nos números, ou um texto vazio.
 
     Args:
         value: o que veio, já lido, da forma de ``right``.
@@ -89,15 +89,15 @@ def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..
         but: o certo com outras entradas: ``but(x=-x)``.
     """
     value, right = (torch.as_tensor(item).double() for item in (value, right))
-    plain = itertools.chain(
-        _of_the_numbers(value, right, inputs), _of_the_order(value, right), _of_the_places(value, right)
+    observations = itertools.chain(
+        _of_the_numbers(value, right, inputs),
+        _of_the_order(value, right),
+        _of_the_places(value, right),
+        _of_the_verdicts(value, right),
+        _of_the_inputs(value, right, inputs, but),
+        _of_the_size(value, right),
     )
-    if seen := next(plain, ""):
-        return seen, seen
-    if codes := _confused(value, right):
-        return codes, "Erra sempre a mesma espécie, e do mesmo modo."
-    seen = next(_of_the_inputs(value, right, inputs, but), "") or next(_of_the_size(value, right), "")
-    return seen, seen
+    return next(observations, "")
 
 
 def _of_the_numbers(value: Tensor, right: Tensor, inputs: Mapping[str, Any]) -> Iterator[str]:
@@ -158,14 +158,14 @@ def _of_the_places(value: Tensor, right: Tensor) -> Iterator[str]:
         yield "Só o último confere."
 
 
-def _confused(value: Tensor, right: Tensor) -> str:
-    """O que se diz de vereditos em que só uma espécie saiu errada, e sempre com o mesmo código."""
+def _of_the_verdicts(value: Tensor, right: Tensor) -> Iterator[str]:
+    if value.ndim == 0 or not _same(right, right.round()) or not _same(value, value.round()):
+        return
     wrong = value != right
     pairs = {(float(a), float(b)) for a, b in zip(right[wrong], value[wrong], strict=True)}
-    if value.ndim == 0 or not _same(right, right.round()) or not _same(value, value.round()):
-        return ""
-    told = [f"o que é {a:g} saiu {b:g}" for a, b in sorted(pairs)]
-    return f"Das espécies, {' e '.join(told)}." if len(told) < 3 else ""
+    if len(pairs) < 3:
+        told = " e ".join(f"o que é {a:g} saiu {b:g}" for a, b in sorted(pairs))
+        yield f"Há um engano só, e se repete: {told}."
 
 
 def _of_the_inputs(value: Tensor, right: Tensor, inputs: Mapping[str, Any], but: Callable[..., Any]) -> Iterator[str]:

@@ -187,15 +187,16 @@ class _Case:
                 return right
             return _joined(right) if self.question.together else right[self.question.parts.index(part)]
 
-        seen, secret = diagnose(value, expected, self.inputs, lambda **changes: item(self.but(**changes)))
-        if not seen:
-            seen = secret = next(self._elsewhere(value, item), "")
-        return Mistake(f"{told} {seen}".strip(), f"{told} {secret}".strip(), vague=not seen)
+        seen = diagnose(value, expected, self.inputs, lambda **changes: item(self.but(**changes)))
+        seen = seen or next(self._elsewhere(value, item), "")
+        # Num caso oculto só a dica da questão: cada observação a mais seria um sinal que quem respondeu pode escolher.
+        return Mistake(f"{told} {seen}".strip(), told, vague=not seen)
 
     def _elsewhere(self, value: Any, item: Callable[[Any], Any]) -> Iterator[str]:
         """Se o valor é o certo de outro item, ou de outro caso."""
-        for name, right in zip(self.question.parts, self.right, strict=False):
-            if not self.question.together and close(value, right):
+        parts = () if self.question.together else self.question.parts
+        for name, right in zip(parts, self.right if parts else (), strict=True):
+            if close(value, right):
                 yield f"É o item {name}: a ordem da tupla é ({', '.join(self.question.parts)})."
         for seed in self.question.public_seeds:
             if close(value, item(self.question.expected(self.question.make_inputs(seed)))):

@@ -324,8 +324,8 @@ class MostJumps(Question):
             # Sem orientação cabem tantos saltos quantas avaliações; com Heun, num orçamento par sobra uma avaliação.
             if seed % 6 == 5:
                 return {"budget": budget, "heun": heun, "guided": 0}
-            if seed % 6 == 4 and budget % 2 == 0:
-                return {"budget": budget, "heun": heun, "guided": guided}
+            if seed % 6 == 4:
+                return {"budget": budget - budget % 2, "heun": heun, "guided": guided}
             found = [self.answer(budget, heun, guided), *self.wrong(budget, heun, guided).values()]
             if len(set(found)) == len(found):
                 return {"budget": budget, "heun": heun, "guided": guided}
