@@ -88,7 +88,7 @@ def diagnose(value: Any, right: Any, inputs: Mapping[str, Any], but: Callable[..
         inputs: as entradas da questão.
         but: o certo com outras entradas: ``but(x=-x)``.
     """
-    value, right = (torch.as_tensor(item).double() for item in (value, right))
+    value, right = (torch.as_tensor(item).detach().double() for item in (value, right))
     observations = itertools.chain(
         _of_the_numbers(value, right, inputs),
         _of_the_order(value, right),
@@ -181,7 +181,7 @@ def _of_the_inputs(value: Tensor, right: Tensor, inputs: Mapping[str, Any], but:
             yield f"É o próprio argumento `{name}`."
     for name, item in plain.items():
         for text, change in _OF_INPUTS:
-            if explains(lambda name=name, item=item, change=change: but(**{name: change(item)})):
+            if explains(lambda name=name, item=item, change=change: but(**{name: _finite(change(item))})):
                 yield f"É o que se teria {text.format(name)}"
     for name, item in plain.items():
         for text, change in _TIMES:
@@ -207,6 +207,13 @@ def _of_the_size(value: Tensor, right: Tensor) -> Iterator[str]:
         yield "Falta um valor negativo."
 
 
+def _finite(item: Any) -> Any:
+    """A entrada, se os seus números são finitos: com outras, uma biblioteca escreveria queixas na tela do estudante."""
+    if not torch.as_tensor(item).isfinite().all():
+        raise ValueError(item)
+    return item
+
+
 def _is_plain(item: Any) -> bool:
     return (isinstance(item, Tensor) and item.dtype is not torch.bool) or type(item) in (int, float)
 
@@ -222,7 +229,7 @@ def _sizes(inputs: Mapping[str, Any]) -> list[int]:
 
 def _same(value: Any, expected: Any) -> bool:
     """Se são os mesmos números, e finitos."""
-    expected = torch.as_tensor(expected)
+    expected = torch.as_tensor(expected).detach()
     if expected.is_complex() or expected.numel() != value.numel() or not bool(expected.isfinite().all()):
         return False
     return close(value, expected.reshape(value.shape))

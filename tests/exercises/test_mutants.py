@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from benchmarks import mutants
+from benchmarks.excused import EXCUSED
 from benchmarks.mutants import candidates, examine, render
 from benchmarks.mutations import mutants_of
 from benchmarks.rewrites import right_answers
+from benchmarks.sameness import Sameness
 from benchmarks.subjects import Late, Subject, cpu_limit, load_subjects
 from course_lib.exercises.question import Question, exercise_names
 from course_lib.studies import load_study
@@ -85,24 +87,21 @@ def test_each_mutant_differs_from_the_answer_in_one_place():
 
 
 @pytest.mark.parametrize("name", exercise_names())
-def test_a_sample_of_mutants_loses_in_each_class(name):
+def test_a_sample_of_mutants_loses_and_of_right_answers_wins(name):
     """Uma questão de cada exercício, sempre as mesmas; a tabela inteira é a de ``python -m benchmarks.mutants``."""
     source = random.Random(name)
     subject = source.choice(load_subjects(name))
-    known = next(run for run in load_study(mutants.NAME).runs if (run["exercise"], run["question"]) == subject.key)
-    spared = {*known["equivalent"], *known["excused"], *(told.split(" [")[0] for told in known["survivors"])}
-    every = [(told, function) for told, function in candidates(subject) if told not in spared]
-    for told, function in source.sample(every, SAMPLE):
+    excused = EXCUSED.get(subject.key, {})
+    for told, function in source.sample(list(candidates(subject)), SAMPLE):
         with cpu_limit(mutants.CPU_SECONDS):
-            assert not subject.passes(function, subject.hidden(0)), told
+            passes = subject.passes(function, subject.hidden(0))
+        assert not passes or told in excused or all(Sameness(subject).compare(function)), told
     for told, function in source.sample(list(right_answers(subject)), SAMPLE):
         assert subject.passes(function, subject.hidden(0)), told
 
 
-def test_the_study_has_every_question_and_reaches_what_was_asked():
+def test_the_study_reaches_what_was_asked():
     runs = load_study(mutants.NAME).runs
-    asked = {subject.key for name in exercise_names() for subject in load_subjects(name)}
-    assert {(run["exercise"], run["question"]) for run in runs} == asked
     killed = sum(run["killed"] for run in runs)
     survivors = sum(len(run["survivors"]) for run in runs)
     assert killed / (killed + survivors) >= mutants.GOAL_KILLED

@@ -323,12 +323,13 @@ class DensityCoverage(Question):
         while True:
             real = torch.randn(40 + seed % 5, 2, generator=source)
             generated = 0.7 * torch.randn(25 + seed % 4, 2, generator=source) + torch.tensor([1.0, -0.5])
-            # Numa grade as contas são exatas, e há pontos bem na borda; fora dela, nenhum: o arredondamento decidiria.
-            grid = seed % 2 == 0
-            if grid:
-                real, generated = ((4 * cloud).round() / 4 for cloud in (real, generated))
+            # Numa reta, em oitavos, toda conta é exata, e há pontos bem na borda; fora dali nenhum: o arredondamento
+            # decidiria.
+            exact = seed % 6 == 4
+            if exact:
+                real, generated = ((24 * cloud).round() / 8 * torch.tensor([1.0, 0.0]) for cloud in (real, generated))
             beyond = torch.cdist(generated.double(), real.double()) - self.radii(real.double(), k)
-            if (beyond == 0).any() if grid else beyond.abs().min() > 1e-4:
+            if (beyond == 0).any() if exact else beyond.abs().min() > 1e-4:
                 return {"generated": generated, "real": real, "k": k}
 
     def radii(self, cloud, k):

@@ -373,8 +373,11 @@ class DiagnoseRuns(Question):
 
         first = int(torch.randint(modes, (), generator=source))
         instants = torch.arange(steps)[:, None]
-        walk = torch.arange(steps)[:, None] * torch.tensor([0.18, 0.4]) + first
-        walk = 1.1 * torch.stack([walk.cos(), walk.sin()], 2)[:, :, None]  # (T, 2, 1, 2): uma se arrasta, a outra anda
+        # Duas que voltam ao começo: uma se arrasta para lá e para cá, e a outra dá uma volta inteira.
+        turn = torch.arange(steps)[:, None] * torch.tensor([0.18, 2 * pi / (steps - 1)]) + first
+        turn[steps // 2 :, 0] = turn[: steps - steps // 2, 0].flip(0)
+        walk = torch.tensor([1.1, 0.9])[:, None] * torch.stack([turn.cos(), turn.sin()], 2)
+        walk = walk[:, :, None]  # (T, 2, 1, 2)
         turns = 2.4 * torch.arange(steps) + first
         cloud = 1.1 * torch.stack([turns.cos(), turns.sin()], 1)
         cloud[[0, -1]] = centers[first]  # nas pontas a nuvem passa por um modo, e de relance parece um colapso
