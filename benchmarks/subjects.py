@@ -7,6 +7,7 @@ import copy
 import hashlib
 import inspect
 import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -96,7 +97,9 @@ class Subject:
     def define(self, source: str) -> Callable[..., Any]:
         """A função que o texto define, no lugar da do caderno."""
         namespace = dict(self.namespace)
-        exec(compile(source, "<resposta>", "exec"), namespace)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            exec(compile(source, "<resposta>", "exec"), namespace)
         return namespace[self.question.function]
 
     def inputs(self, seed: int) -> dict[str, Any]:
