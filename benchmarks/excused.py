@@ -1,6 +1,10 @@
 """Os enganos automáticos que só diferem da resposta certa em entradas que a questão não promete, e por quê."""
 
 EXCUSED: dict[tuple[str, str], dict[str, str]] = {
+    ("05_stylegan", "q1"): {
+        "redução, linha 3: `h.mean((1, 2))` → `h.sum((1, 2))`": "só aumenta uma diferença que já passava do limite",
+        "constante, linha 6: `0.001` → `0.0005`": "estilos iguais só diferem pelo arredondamento",
+    },
     ("06_cyclegan", "q3"): {
         "um a menos, linha 3: `1` → `0`": "sem passo 1 há um empate, que perde",
         "sinal, linha 3: `field + 1` → `field - 1`": "o fim da busca: nenhuma pilha boa tem tantas camadas",
