@@ -102,6 +102,8 @@ def test_a_sample_of_mutants_loses_and_of_right_answers_wins(name):
 
 def test_the_study_reaches_what_was_asked():
     runs = load_study(mutants.NAME).runs
+    asked = {subject.key for name in exercise_names() for subject in load_subjects(name)}
+    assert {(run["exercise"], run["question"]) for run in runs} == asked
     killed = sum(run["killed"] for run in runs)
     survivors = sum(len(run["survivors"]) for run in runs)
     assert killed / (killed + survivors) >= mutants.GOAL_KILLED
