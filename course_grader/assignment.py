@@ -85,7 +85,7 @@ class Assignment:
         # A semente que o processo do estudante vê não diz a do caso, nem a força bruta: vem da turma por outra chave.
         return {
             question.name: [
-                _case(question, seed, self._secret(_CALL, n, k)) for k, seed in enumerate(self._seeds(n, question))
+                _case(question, seed, self._secret(_CALL, n, k)) for k, seed in enumerate(self.hidden_seeds(n))
             ]
             for n, question in enumerate(self.exercise.questions)
         }
@@ -114,12 +114,14 @@ class Assignment:
             _try_judge(question, first.seed)
         _ = self.public
 
-    def _seeds(self, n: int, question: Question) -> list[int]:
+    def hidden_seeds(self, n: int) -> list[int]:
+        """As sementes dos casos ocultos da questão de lugar ``n``."""
         # Mais de 2^20 e menos de 2^31: longe das públicas, que são pequenas, e aceitas por qualquer gerador. Uma não
         # diz as outras, mas os restos por 6 são todos diferentes: um exercício que alterna pela paridade mostra tudo.
         drawn = (self._secret(_HIDDEN, n, k) % 2**30 for k in range(HIDDEN_CASES))
         seeds = [2**20 + seed - (2**20 + seed) % HIDDEN_CASES + k for k, seed in enumerate(drawn)]
-        return [seed if seed not in question.public_seeds else seed + 2**30 for seed in seeds]
+        public = self.exercise.questions[n].public_seeds
+        return [seed if seed not in public else seed + 2**30 for seed in seeds]
 
     def _secret(self, use: int, n: int, k: int) -> int:
         """Uma semente que não diz a da turma: o processo do estudante vê a das chamadas, e tem tempo para contas."""

@@ -24,15 +24,17 @@ class Mistake(Exception):
         text: a dica.
         secret: a dica de um caso oculto, quando ``text`` cita um número que quem respondeu escolhe (uma forma, um
             comprimento): por ele sairia um pedaço da entrada oculta. A própria ``text`` quando falta.
+        vague: se a dica só diz que está errada, e não de que modo.
     """
 
-    def __init__(self, text: str, secret: str | None = None) -> None:
+    def __init__(self, text: str, secret: str | None = None, *, vague: bool = False) -> None:
         super().__init__(text)
         self.secret = text if secret is None else secret
+        self.vague = vague
 
     def about(self, name: str) -> Mistake:
         """O mesmo engano, com o nome do que está errado na frente."""
-        return Mistake(f"{name}: {self}", f"{name}: {self.secret}")
+        return Mistake(f"{name}: {self}", f"{name}: {self.secret}", vague=self.vague)
 
 
 def close(value: Any, expected: Any) -> bool:
@@ -56,7 +58,10 @@ def read_like(expected: Any, answer: Any, cause: Cause) -> Any:
 
 
 def tensor_answer(answer: Any, shape: tuple[int, ...], cause: Cause = {}.get) -> Tensor:
-    """A resposta como tensor float64 na CPU, se tem a forma pedida e só números finitos.
+    """A resposta como tensor float64 na CPU, se tem a forma pedida e só números reais e finitos.
+
+    Os números podem vir num tensor ou num array de qualquer tipo, ou em listas; só uma lista de tensores com eixos é
+    outra coisa, porque quem a devolve ainda não os juntou.
 
     Args:
         answer: o que a função do estudante devolveu.
@@ -64,26 +69,13 @@ def tensor_answer(answer: Any, shape: tuple[int, ...], cause: Cause = {}.get) ->
         cause: a dica de uma forma errada, ou de um NaN ou infinito (``math.inf``), que tem causa conhecida.
 
     Raises:
-        Mistake: a resposta não é um tensor, ou a forma, o tipo ou os valores não servem.
+        Mistake: a resposta não é de números, ou a forma ou os valores não servem.
     """
-    wanted = _readable(shape)
-    _require_something(answer)
-    if isinstance(answer, list | tuple):
+    if isinstance(answer, list | tuple) and any(isinstance(item, Tensor) and item.ndim for item in answer):
         kind = "uma lista" if isinstance(answer, list) else "uma tupla"
-        rest = f"esperava um tensor só, de forma {wanted}. Para juntar tensores iguais num tensor, use `torch.stack`."
+        rest = f"esperava um tensor só, de forma {_readable(shape)}. Para juntar tensores iguais, use `torch.stack`."
         raise Mistake(f"a função devolveu {kind} de {len(answer)} itens; {rest}", f"a função devolveu {kind}; {rest}")
-    if isinstance(answer, np.ndarray):
-        raise Mistake("a função devolveu um array do NumPy; devolva o tensor, sem `.numpy()`.")
-    if not isinstance(answer, Tensor):
-        raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um tensor de forma {wanted}.")
-    _require_shape(tuple(answer.shape), shape, cause)
-    if not answer.is_floating_point():
-        raise Mistake(
-            f"o tensor é de {str(answer.dtype).removeprefix('torch.')}; esperava números com vírgula (float32)."
-        )
-    value = answer.detach().cpu().double()
-    _require_finite(bool(value.isfinite().all()), cause)
-    return value
+    return torch.from_numpy(_read(answer, shape, cause, "um tensor"))
 
 
 def array_answer(answer: Any, shape: tuple[int, ...], cause: Cause = {}.get) -> np.ndarray:
@@ -99,30 +91,11 @@ def array_answer(answer: Any, shape: tuple[int, ...], cause: Cause = {}.get) -> 
     Raises:
         Mistake: a resposta não é de números, ou a forma ou os valores não servem.
     """
-    wanted = _readable(shape)
-    _require_something(answer)
-    if isinstance(answer, Tensor):
-        answer = answer.detach().resolve_conj().resolve_neg().cpu()
-        answer = (answer.float() if answer.dtype is torch.bfloat16 else answer).numpy()
-    try:
-        value = np.asarray(answer)
-    except (TypeError, ValueError, RuntimeError):
-        raise Mistake(f"a função devolveu uma lista que não vira um array; esperava a forma {wanted}.") from None
-    if value.dtype.kind not in "buif":
-        came = type(answer).__name__
-        if isinstance(answer, np.ndarray):
-            came = f"um array de {value.dtype}"
-        elif came == "ndarray":
-            # Um array que não é de dados (de objetos, por exemplo) chega aqui só com o nome do seu tipo.
-            came = "um array que não é de números"
-        raise Mistake(f"a função devolveu {came}; esperava um array de números reais, de forma {wanted}.")
-    _require_shape(value.shape, shape, cause)
-    _require_finite(bool(np.isfinite(value).all()), cause)
-    return value.astype(float)
+    return _read(answer, shape, cause, "um array")
 
 
 def number_answer(answer: Any, cause: Cause = {}.get) -> float:
-    """A resposta como ``float``, se é um número finito ou um tensor de um número só.
+    """A resposta como ``float``, se é um número finito, ou um tensor ou um array de um número só.
 
     Args:
         answer: o que a função do estudante devolveu.
@@ -131,25 +104,54 @@ def number_answer(answer: Any, cause: Cause = {}.get) -> float:
     Raises:
         Mistake: a resposta não é um número finito.
     """
-    if isinstance(answer, int | float | np.integer | np.floating) and not isinstance(answer, bool):
-        answer = torch.tensor(float(answer))
-    if isinstance(answer, np.ndarray) and answer.dtype.kind in "iuf":
-        answer = torch.from_numpy(answer.astype(float))
-    if isinstance(answer, Tensor):
-        return tensor_answer(answer, (), cause).item()
+    if isinstance(answer, bool | list | tuple):
+        raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um número.")
+    return float(_read(answer, (), cause, ""))
+
+
+def _read(answer: Any, shape: tuple[int, ...], cause: Cause, kind: str) -> np.ndarray:
+    """Os números da resposta em float64; ``kind`` é do que se esperava que fosse."""
+    wanted = f"esperava {kind} de números reais, de forma {_readable(shape)}." if kind else "esperava um número."
     _require_something(answer)
-    raise Mistake(f"a função devolveu {type(answer).__name__}; esperava um número.")
+    try:
+        value = np.asarray(_plain(answer))
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise Mistake(f"a função devolveu uma lista que não vira um array; {wanted}") from None
+    if value.dtype.kind not in "buif":
+        came = type(answer).__name__
+        if isinstance(answer, np.ndarray):
+            came = f"um array de {value.dtype}"
+        elif isinstance(answer, Tensor):
+            came = f"um tensor de {value.dtype}"
+        elif came == "ndarray":
+            # Um array que não é de dados (de objetos, por exemplo) chega aqui só com o nome do seu tipo.
+            came = "um array que não é de números"
+        raise Mistake(f"a função devolveu {came}; {wanted}")
+    _require_shape(value.shape, shape, cause)
+    _require_finite(bool(np.isfinite(value).all()), cause)
+    return value.astype(float)
+
+
+def _plain(answer: Any) -> Any:
+    """O mesmo, com os tensores em arrays, dentro de listas também."""
+    if isinstance(answer, list | tuple):
+        return [*map(_plain, answer)]
+    if not isinstance(answer, Tensor):
+        return answer
+    answer = answer.detach().resolve_conj().resolve_neg().cpu()
+    return (answer.float() if answer.dtype is torch.bfloat16 else answer).numpy()
 
 
 def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """A resposta como tupla de tantos itens quantos os nomes.
+    """A resposta como tupla de tantos itens quantos os nomes; uma lista, um tensor ou um array deles também serve.
 
     Raises:
-        Mistake: não é uma tupla (nem lista), ou o número de itens é outro.
+        Mistake: não é uma tupla, ou o número de itens é outro.
     """
     wanted = f"esperava a tupla ({', '.join(names)})."
     _require_something(answer)
-    if not isinstance(answer, list | tuple):
+    stacked = isinstance(answer, Tensor | np.ndarray)
+    if (stacked and answer.shape[:1] != (len(names),)) or not isinstance(answer, list | tuple | Tensor | np.ndarray):
         kind = "um tensor só" if isinstance(answer, Tensor) else type(answer).__name__
         raise Mistake(f"a função devolveu {kind}; {wanted}")
     if len(answer) != len(names):
@@ -157,13 +159,13 @@ def tuple_answer(answer: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(answer)
 
 
-def require_no_gradient(answer: Tensor) -> None:
+def require_no_gradient(answer: Any) -> None:
     """Confere que a resposta não arrasta o grafo da derivada.
 
     Raises:
         Mistake: a resposta pede gradiente.
     """
-    if answer.requires_grad:
+    if getattr(answer, "requires_grad", False):
         raise Mistake(
             "os números estão certos, mas o tensor ainda carrega o grafo da derivada, que aqui só gasta memória. "
             "Calcule dentro de `with torch.no_grad():` (ou termine com `.detach()`)."

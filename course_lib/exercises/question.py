@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.exercises.answers import Mistake, close, read_like, tuple_answer
+from course_lib.exercises.diagnosis import diagnose
 
 
 class Question:
@@ -84,7 +85,7 @@ class Question:
         - ``math.inf``: a de quem responde com um NaN ou um infinito;
         - ``None``: a de quem põe ``None`` no lugar de um item da tupla;
         - uma função, ``lambda value: value < 0``: diz se a resposta, já lida, é o caso;
-        - ``...``: o que nenhum dos outros explica, no fim.
+        - ``...``: o que nenhum dos outros explica, no fim; a dica leva também o que se vê nos números.
 
         Com ``parts``, o par é de todos os itens; o de um só leva o nome na frente: ``yield "média", engano, dica``.
         Pode pedir ``right``, a resposta certa, e ``but``, que a calcula de novo com uma coisa mudada:
@@ -107,13 +108,17 @@ class Question:
         """Os argumentos da função do estudante, em objetos novos: o que ele altera não chega ao juiz."""
         return self.draw(**_wanted(self.draw, {"seed": seed, "source": generator(seed)}))
 
+    def expected(self, inputs: Mapping[str, Any]) -> Any:
+        """A resposta certa a estas entradas, que ficam intactas."""
+        return _Case(self, inputs).right
+
     def judge(self, inputs: Mapping[str, Any], answer: Any) -> None:
         """Confere a resposta a estas entradas, que ficam intactas.
 
         Raises:
             Mistake: a resposta está errada.
         """
-        case = _Case(self, {name: _exact(value) for name, value in inputs.items()})
+        case = _Case(self, inputs)
         answer = case.ask(self.before, answer=answer)
         if not self.parts:
             case.compare("", case.read("", answer, case.right), case.right)
@@ -133,10 +138,10 @@ class Question:
 
 
 class _Case:
-    """Uma questão com as entradas de um caso."""
+    """Uma questão com as entradas de um caso, em float64."""
 
-    def __init__(self, question: Question, inputs: dict[str, Any]) -> None:
-        self.question, self.inputs = question, inputs
+    def __init__(self, question: Question, inputs: Mapping[str, Any]) -> None:
+        self.question, self.inputs = question, {name: _exact(value) for name, value in inputs.items()}
         self.right = self.but()
 
     def ask(self, method: Callable[..., Any], **more: Any) -> Any:
@@ -165,10 +170,37 @@ class _Case:
     def compare(self, part: str, value: Any, expected: Any) -> None:
         if self.ask(self.question.accepts, value=value, expected=expected, part=part):
             return
+        told = "os números não conferem."
         for wrong, hint in self.mistakes(part):
             if _explains(wrong, value):
-                raise Mistake(hint)
-        raise Mistake("os números não conferem.")
+                if wrong is not ...:
+                    raise Mistake(hint)
+                told = hint
+                break
+        raise self.unexplained(part, value, expected, told)
+
+    def unexplained(self, part: str, value: Any, expected: Any, told: str) -> Mistake:
+        """O que se diz do que nenhum engano conhecido explica: a dica da questão, e o que se vê nos números."""
+
+        def item(right: Any) -> Any:
+            if not self.question.parts:
+                return right
+            return _joined(right) if self.question.together else right[self.question.parts.index(part)]
+
+        seen = diagnose(value, expected, self.inputs, lambda **changes: item(self.but(**changes)))
+        seen = seen or next(self._elsewhere(value, item), "")
+        # Num caso oculto só a dica da questão: cada observação a mais seria um sinal que quem respondeu pode escolher.
+        return Mistake(f"{told} {seen}".strip(), told, vague=not seen)
+
+    def _elsewhere(self, value: Any, item: Callable[[Any], Any]) -> Iterator[str]:
+        """Se o valor é o certo de outro item, ou de outro caso."""
+        parts = () if self.question.together else self.question.parts
+        for name, right in zip(parts, self.right if parts else (), strict=True):
+            if close(value, right):
+                yield f"É o item {name}: a ordem da tupla é ({', '.join(self.question.parts)})."
+        for seed in self.question.public_seeds:
+            if close(value, item(self.question.expected(self.question.make_inputs(seed)))):
+                yield "É a resposta de outro caso: a função usa só os seus argumentos?"
 
 
 def _explains(wrong: Any, value: Any) -> bool:
@@ -228,20 +260,28 @@ class Exercise:
             checks.require(len(set(values)) == len(values), f"questões repetidas em {self.name}: {values}")
 
 
+def exercise_names() -> list[str]:
+    """Os nomes dos exercícios do curso, em ordem."""
+    return sorted(_known())
+
+
 def load_exercise(name: str) -> Exercise:
     """A definição do exercício ``NN_tema``, que mora em ``course_lib/exercises/definitions/tema.py``.
 
     Raises:
         ValueError: não há exercício com esse nome.
     """
-    from course_lib.exercises import definitions
-
-    known = {}
-    for module in pkgutil.iter_modules(definitions.__path__, f"{definitions.__name__}."):
-        exercise = importlib.import_module(module.name).EXERCISE
-        known[exercise.name] = exercise
+    known = _known()
     checks.require(name in known, f"exercício desconhecido: {name!r}; os exercícios são {', '.join(sorted(known))}")
     return known[name]
+
+
+def _known() -> dict[str, Exercise]:
+    from course_lib.exercises import definitions
+
+    modules = pkgutil.iter_modules(definitions.__path__, f"{definitions.__name__}.")
+    found = [importlib.import_module(module.name).EXERCISE for module in modules]
+    return {exercise.name: exercise for exercise in found}
 
 
 def generator(seed: int) -> torch.Generator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from course_lib import runtime
@@ -59,18 +59,9 @@ class Verifier:
     def _find_mistake(self, question: Question) -> str | None:
         try:
             function = self._find_function(question)
-            for seed in question.public_seeds:
-                inputs, given = question.make_inputs(seed), question.make_inputs(seed)
-                with runtime.isolated_seed(seed):
-                    answer = call(function, question.function, given)
-                for name in altered(inputs, given):
-                    raise Mistake(explain_altered(name))
-                question.judge(inputs, answer)
         except Stumble as stumble:
             return explain(stumble, question, question.make_inputs(question.public_seeds[0]))
-        except Mistake as mistake:
-            return str(mistake)
-        return None
+        return find_mistake(question, function, question.public_seeds)
 
     def _find_function(self, question: Question) -> Callable[..., Any]:
         function = self.namespace.get(question.function)
@@ -81,6 +72,44 @@ class Verifier:
         mine = [name for name, value in self.namespace.items() if inspect.isfunction(value)]
         similar = difflib.get_close_matches(question.function, mine, n=1, cutoff=0.7)
         raise Stumble(StumbleKind.MISSING, next(iter(similar), ""))
+
+
+def find_mistake(
+    question: Question, function: Callable[..., Any], seeds: Iterable[int], *, secret: bool = False
+) -> str | None:
+    """A dica do primeiro caso que a função erra, ou ``None`` se acerta todos.
+
+    Args:
+        question: a questão.
+        function: a função do estudante.
+        seeds: as sementes dos casos.
+        secret: se os casos são ocultos; a dica então não cita nada que quem respondeu escolha.
+    """
+    for seed in seeds:
+        inputs = question.make_inputs(seed)
+        try:
+            with runtime.isolated_seed(seed):
+                judge_call(question, function, inputs, question.make_inputs(seed))
+        except Stumble as stumble:
+            return explain(stumble, question, inputs, secret=secret)
+        except Mistake as mistake:
+            return mistake.secret if secret else str(mistake)
+    return None
+
+
+def judge_call(
+    question: Question, function: Callable[..., Any], inputs: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Chama a função com ``given`` e julga o que ela devolve; ``inputs`` são as mesmas entradas, que ela não vê.
+
+    Raises:
+        Stumble: a função não chegou a responder.
+        Mistake: a resposta está errada, ou a função alterou um argumento.
+    """
+    answer = call(function, question.function, given)
+    for name in altered(inputs, given):
+        raise Mistake(explain_altered(name))
+    question.judge(inputs, answer)
 
 
 def open_exercise(name: str, namespace: dict[str, Any]) -> Verifier:

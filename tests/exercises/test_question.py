@@ -121,7 +121,7 @@ def test_each_kind_of_mistake_has_its_hint(answer, hint):
         (lambda x: (x.sum(), x.min()), "maior: é o maior, e não o menor."),
         (lambda x: (x.mean(), x.max()), "soma: é a média."),
         (lambda x: (x.sum(), x.mean()), "maior: é a média."),
-        (lambda x: (x.sum(), x.max() + 1), "maior: os números não conferem."),
+        (lambda x: (x.sum(), x.max() + 1), "maior: os números não conferem. Sobra 1."),
         (lambda x: (x.sum(), None), "maior: veio None."),
         (lambda x: (x, None), "soma: a forma é (3,); esperava () (um número só)."),
         (lambda x: x.sum(), "a função devolveu um tensor só; esperava a tupla (soma, maior)."),
@@ -138,7 +138,7 @@ def test_an_item_of_a_tuple_is_named(answer, hint):
         (lambda x: (-x.sum(), -x.max()), "o sinal dos dois."),
         (lambda x: (x.max(), x.sum()), "trocados."),
         (lambda x: (x, x.max()), "soma: a forma é (3,); esperava () (um número só). some."),
-        (lambda x: (x.sum(), x.max() + 1), "os números não conferem."),
+        (lambda x: (x.sum(), x.max() + 1), "os números não conferem. Só o último não confere."),
     ],
 )
 def test_joined_items_are_compared_at_once(answer, hint):

@@ -13,14 +13,6 @@ from torch import Tensor
 from course_lib.exercises.question import Exercise, Question, random_images
 
 
-def _plain_numbers(answer):
-    """Os tensores de inteiros viram números: uma contagem pode vir de ``argmax`` ou de ``matrix_rank``."""
-    if isinstance(answer, list | tuple):
-        return type(answer)(map(_plain_numbers, answer)) if type(answer) in (list, tuple) else answer
-    integers = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-    return answer.double() if isinstance(answer, Tensor) and answer.dtype in integers else answer
-
-
 class ErrorPerImage(Question):
     """O erro quadrático de uma imagem, com os pixels em [0, 1]."""
 
@@ -73,9 +65,6 @@ class Collapse(Question):
             for before, after in pairwise(self.widths[seed % 3])
         ]
         return {"layers": layers}
-
-    def before(self, answer):
-        return _plain_numbers(answer)
 
     def answer(self, layers, carry=True, bias=True, last=True):
         weight, offset = layers[0]
@@ -137,9 +126,6 @@ class SmallestCode(Question):
     def errors(variances: Tensor) -> Tensor:
         """Os erros de 0 a n componentes."""
         return torch.cat([variances.flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=variances.dtype)]) / 4
-
-    def before(self, answer):
-        return _plain_numbers(answer)
 
     def answer(self, variances, target):
         errors = self.errors(variances)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil, inf
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +14,6 @@ from course_lib.exercises.question import Exercise, Question
 def _root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
     return vectors @ torch.diag(values.clamp(min=0).sqrt()) @ vectors.T
-
-
-def _floating(item: Any) -> Any:
-    """Contagens e vereditos são números: viram tensores com vírgula."""
-    counts = isinstance(item, Tensor) and not item.is_floating_point() and not item.is_complex()
-    return item.double() if counts else item
 
 
 class Frechet(Question):
@@ -111,9 +104,6 @@ class WithoutBias(Question):
     def answer(self, sizes, distances, bias):
         limit, slope = self.line(1 / sizes.double(), distances)
         return limit, ceil(slope / bias)
-
-    def before(self, answer):
-        return [*map(_floating, answer)] if isinstance(answer, list | tuple) else answer
 
     def mistakes(self, right, sizes, distances, bias):
         n = sizes.double()
@@ -333,9 +323,13 @@ class DensityCoverage(Question):
         while True:
             real = torch.randn(40 + seed % 5, 2, generator=source)
             generated = 0.7 * torch.randn(25 + seed % 4, 2, generator=source) + torch.tensor([1.0, -0.5])
+            # Numa reta, em oitavos, toda conta é exata, e há pontos bem na borda; fora dali nenhum: o arredondamento
+            # decidiria.
+            exact = seed % 6 == 4
+            if exact:
+                real, generated = ((24 * cloud).round() / 8 * torch.tensor([1.0, 0.0]) for cloud in (real, generated))
             beyond = torch.cdist(generated.double(), real.double()) - self.radii(real.double(), k)
-            # Nenhum ponto na borda de uma bola, onde o arredondamento de float32 decidiria.
-            if beyond.abs().min() > 1e-4:
+            if (beyond == 0).any() if exact else beyond.abs().min() > 1e-4:
                 return {"generated": generated, "real": real, "k": k}
 
     def radii(self, cloud, k):

@@ -69,11 +69,6 @@ class SixTerms(Question):
     def answer(self, gen_xy, gen_yx, disc_x, disc_y, x, y):
         return _terms(gen_xy, gen_yx, disc_x, disc_y, x, y)
 
-    def before(self, answer):
-        # Os seis empilhados num tensor ou num array também servem.
-        stacked = isinstance(answer, Tensor | np.ndarray) and answer.shape == (6,)
-        return list(answer) if stacked else answer
-
     def mistakes(self, right, gen_xy, gen_yx, disc_x, disc_y, x, y):
         fake_y, fake_x = gen_xy(x), gen_yx(y)
         for part, fake, disc, other in zip(
@@ -169,7 +164,7 @@ class TermWeights(Question):
 
     def accepts(self, value, expected):
         # Um mínimo quadrado em float32 perde algarismos; os pesos são múltiplos de meio.
-        return value.shape == expected.shape and bool((np.abs(value - expected) < 0.02 * (1 + np.abs(expected))).all())
+        return value.shape == expected.shape and bool((np.abs(value - expected) < 0.004 * (1 + np.abs(expected))).all())
 
     def mistakes(self, right, gen_xy, gen_yx, disc_x, disc_y, x, y, grad_xy, grad_yx):
         measured = torch.cat([grad_xy.flatten(), grad_yx.flatten()])
@@ -231,6 +226,9 @@ def _greedy(down: int, flat: int) -> tuple[int, int]:
     return -down, flat
 
 
+_DISTINCT = ("empate", "ordem", "gulosa", "produto", "espaço", "avesso")
+
+
 @cache
 def _wrong_stacks(field: int, spacing: int) -> dict[str, tuple[int, int]]:
     """A pilha que cada engano dá. O sorteio recusa muitos pares, e guardá-las é o que o faz imediato."""
@@ -241,6 +239,9 @@ def _wrong_stacks(field: int, spacing: int) -> dict[str, tuple[int, int]]:
         "produto": _stack(field, spacing, apart=lambda down: 2 * down),
         "espaço": _stack(field, 512),
         "avesso": _stack(field, spacing, seen=lambda down, flat: 3 * 2**down - 2 + 3 * flat),
+        "campo": _stack(field + 1, spacing),
+        "estrito": _stack(field, spacing, apart=lambda down: 2**down + 1),
+        "quadrado": _stack(field, spacing, apart=lambda down: down**2),
     }
 
 
@@ -252,15 +253,16 @@ class PatchLayers(Question):
     parts, together = ("de passo 2", "de passo 1"), True
 
     def draw(self, seed, source):
-        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, ou há um empate.
+        # Pela semente: o espaçamento aperta, a pilha gulosa sobra, há um empate, ou um limite se cumpre na igualdade.
+        shown = ("produto", "gulosa", "empate", "campo", "estrito", "quadrado")[seed % 6]
         while True:
             field = int(torch.randint(8, 130, (), generator=source))
             spacing = int(torch.randint(2, 12, (), generator=source))
             right, wrong = _stack(field, spacing), _wrong_stacks(field, spacing)
-            different = [pair for pair in wrong.values() if pair != right]
-            # Num empate os enganos coincidem; fora dele, cada um dá a sua pilha.
-            clear = seed % 3 == 2 or len(set(different)) == len(different)
-            if clear and wrong[("produto", "gulosa", "empate")[seed % 3]] != right:
+            different = [pair for name, pair in wrong.items() if pair != right and name in _DISTINCT]
+            # Num empate os enganos coincidem; nos dois primeiros, cada um dá a sua pilha.
+            clear = seed % 6 > 1 or len(set(different)) == len(different)
+            if clear and wrong[shown] != right:
                 return {"field": field, "spacing": spacing}
 
     def answer(self, field, spacing):
@@ -274,12 +276,13 @@ class PatchLayers(Question):
             "produto": "a distância entre vizinhas é o **produto** dos passos, 2^a, e não a soma.",
             "espaço": "duas notas vizinhas ficaram longe demais: a distância, 2^a, não pode passar de `spacing`.",
             "avesso": "as de passo 2 vêm primeiro, junto da imagem; o campo se calcula da última para a primeira.",
+            "campo": "o campo pedido já serve se for atingido: maior **ou igual**.",
+            "estrito": "a distância entre notas vizinhas pode ser igual a `spacing`: menor **ou igual**.",
+            "quadrado": "a distância entre vizinhas é 2^a, o **produto** dos passos, e não a².",
         }
         wrong = _wrong_stacks(field, spacing)
         for name, hint in hints.items():
             yield torch.tensor(wrong[name]), hint
-        more = _stack(field + 1, spacing)
-        yield torch.tensor(more), "o campo pedido já serve se for atingido: maior **ou igual**."
         closest = _stack(field, spacing, key=lambda down, flat: (_field(down, flat), down + flat))
         yield torch.tensor(closest), "primeiro o menor número de camadas; o campo só desempata."
         yield ..., "os números não conferem: procure, entre todas as pilhas que servem, a de menos camadas."
@@ -377,8 +380,8 @@ class Diagnose(Question):
     start = "Comece por uma função do erro, a média dos módulos, e pela volta: é ela que se olha primeiro."
 
     def draw(self, seed, source):
-        def noisy(images: Tensor) -> Tensor:
-            return images + 0.02 * torch.randn(images.shape, generator=source)
+        def noisy(images: Tensor, spread: float = 0.02) -> Tensor:
+            return images + spread * torch.randn(images.shape, generator=source)
 
         x = 2 * torch.rand(6, 1, 10, 10, generator=source) - 1
         pair = 0.2 - 0.7 * x.flip(2)  # um aspecto qualquer
@@ -393,6 +396,8 @@ class Diagnose(Question):
             (HIDES, blank, x),
             (TRADES, -pair if seed % 2 else pair.roll(1, 0), x),
             (TRADES, x, x),  # não traduz nada
+            (HONEST, noisy(pair, 0.042), noisy(x, 0.042)),  # com erro perto do limite, aquém dele
+            (LOSES, pair, noisy(x, 0.08)),  # e além
         ]
         while True:
             order = torch.randperm(len(cases), generator=source).tolist()

@@ -67,19 +67,24 @@ class WhichOutput(Question):
 
     def draw(self, seed, source):
         n = 5 + seed % 2
-        alpha_bar = 0.1 + 0.75 * torch.rand(n, generator=source)
+        alpha_bar = 0.1 + 0.8 * (torch.arange(n) + torch.rand(n, generator=source)) / n
+        alpha_bar = alpha_bar[torch.randperm(n, generator=source)]
         x_0 = 2 * torch.rand(n, 1, 6, 6, generator=source).round() - 1
+        x_0 = x_0 * (0.6 + 0.4 * torch.rand(x_0.shape, generator=source))
         eps = torch.randn(n, 1, 6, 6, generator=source)
         bar = alpha_bar.view(-1, 1, 1, 1)
         x_t = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
         targets = _targets(x_0, eps, alpha_bar)
-        kinds = [*targets, -targets[VELOCITY], -targets[SCORE], targets[(EPS, VELOCITY)[seed % 2]]]
-        truth = [EPS, IMAGE, VELOCITY, SCORE, NONE, NONE, (EPS, VELOCITY)[seed % 2]]
+        # Quanto cada rede erra o seu alvo: as três últimas, perto de 0,2, duas aquém e uma além.
+        again = (EPS, VELOCITY)[seed % 2]
+        kinds = [*targets, -targets[VELOCITY], -targets[SCORE], targets[again], targets[VELOCITY], targets[IMAGE]]
+        truth = [EPS, IMAGE, VELOCITY, SCORE, NONE, NONE, again, VELOCITY, NONE]
+        spreads = [*6 * [0.15], 0.37, 0.39, 0.53]
         while True:
             order = torch.randperm(len(kinds), generator=source).tolist()
             if [truth[i] for i in order] != [truth[i] for i in order[::-1]]:
                 break
-        outputs = torch.stack([kinds[i] + 0.15 * torch.randn(x_0.shape, generator=source) for i in order])
+        outputs = torch.stack([kinds[i] + spreads[i] * torch.randn(x_0.shape, generator=source) for i in order])
         return {"x_t": x_t, "x_0": x_0, "alpha_bar": alpha_bar, "outputs": outputs}
 
     def answer(self, x_t, x_0, alpha_bar, outputs, targets=None, limit=0.2):
@@ -316,6 +321,11 @@ class MostJumps(Question):
         while True:
             budget = int(torch.randint(25, 70, (), generator=source))
             guided = int(torch.randint(2, 9, (), generator=source))
+            # Sem orientação cabem tantos saltos quantas avaliações; com Heun, num orçamento par sobra uma avaliação.
+            if seed % 6 == 5:
+                return {"budget": budget, "heun": heun, "guided": 0}
+            if seed % 6 == 4:
+                return {"budget": budget - budget % 2, "heun": heun, "guided": guided}
             found = [self.answer(budget, heun, guided), *self.wrong(budget, heun, guided).values()]
             if len(set(found)) == len(found):
                 return {"budget": budget, "heun": heun, "guided": guided}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import ceil, inf, log, pi
-from typing import Any
 
 import numpy as np
 import torch
@@ -81,6 +80,7 @@ class CouplingInverse(Question):
 
 # O que um exame pode dizer de uma camada.
 SOUND, NO_RETURN, SIGN, WRONG, BLIND = range(5)
+SILENT = -1  # errada como a WRONG: declara zero, e não é
 
 
 class ExamineLayers(Question):
@@ -92,12 +92,16 @@ class ExamineLayers(Question):
     def draw(self, seed, source):
         dim, n_points = 2 + seed % 3, 4 + seed % 2
         faults = [SOUND, NO_RETURN, SIGN, WRONG, BLIND, (SOUND, SIGN, WRONG)[seed % 3], (WRONG, NO_RETURN)[seed % 2]]
+        # Duas camadas que só esticam, ou só encolhem, e declaram zero: o erro tem sempre o mesmo sinal.
+        faults += [SILENT, SILENT]
         jacobians, told, errors = [], [], []
-        for fault in faults:
+        for place, fault in enumerate(faults):
             j = torch.randn(n_points, dim, dim, generator=source, dtype=torch.float64).tril(-1)
             s = 0.4 + 0.8 * torch.rand(n_points, dim, generator=source, dtype=torch.float64)
-            # A maior parte estica, num ponto encolhe: a soma sobre o lote engana, e o sinal não se adivinha.
-            s[0] *= -1
+            # A maior parte estica, um ponto encolhe e outro não faz nada: nem a soma sobre o lote nem um só bastam.
+            s[0], s[1] = -s[0], 0 * s[1]
+            if fault == SILENT:
+                s = s.abs() + 0.1 if place % 2 else -s.abs() - 0.1
             if fault == BLIND:
                 j, s = 0 * j, 0 * s
             # Uma troca de coordenadas, em metade das camadas (a primeira, que é sã, inclusive), põe um sinal nele.
@@ -105,12 +109,14 @@ class ExamineLayers(Question):
             jacobians.append((j + torch.diag_embed(s.exp()))[:, order])
             log_det = s.sum(1)
             # O outro erro se cancela no total do lote: só ponto a ponto se vê.
-            off = s[:, 0] - s[:, 0].mean()
-            told.append({SIGN: -log_det, WRONG: log_det + off}.get(fault, log_det))
-            tiny = 1e-6 * torch.rand(n_points, generator=source, dtype=torch.float64)
+            off = s[:, 0] - s[2:, 0].mean()
+            off[:2] = 0  # em dois pontos acerta
+            told.append({SIGN: -log_det, WRONG: log_det + off, SILENT: 0 * log_det}.get(fault, log_det))
+            tiny = 8e-4 * torch.rand(n_points, generator=source, dtype=torch.float64)
             if fault == NO_RETURN:
-                # Só alguns pontos não voltam.
-                tiny[1:] += 0.2 + torch.rand(n_points - 1, generator=source, dtype=torch.float64)
+                # Só alguns pontos não voltam, e numa das camadas por pouco.
+                far = torch.rand(n_points - 1, generator=source, dtype=torch.float64)
+                tiny[1:] += (0.2, 0.004)[seed % 2] + far * (1, 0.004)[seed % 2]
             errors.append(tiny)
         order = torch.randperm(len(faults), generator=source)
         return {
@@ -337,12 +343,6 @@ class CarriedTo(Question):
         yield ..., "os números não conferem. Com m = 0, s = 1, x₀ = 2 e t = 0,5, dá 1,414."
 
 
-def _floating(item: Any) -> Any:
-    """Contagens são números: viram um tensor com vírgula."""
-    counts = isinstance(item, Tensor) and not item.is_floating_point() and not item.is_complex()
-    return item.double() if counts else item
-
-
 class EvaluationsNeeded(Question):
     """A ordem de cada integrador e as avaliações de que ele precisa."""
 
@@ -370,9 +370,6 @@ class EvaluationsNeeded(Question):
             order = (errors[:, 0] / errors[:, 1]).log() / (calls[1] / calls[0]).log()
         needed = calls[1] * (errors[:, 1] / target) ** (1 / order)
         return order.numpy(), np.array([rounded(value) for value in needed.tolist()], dtype=float)
-
-    def before(self, answer):
-        return [*map(_floating, answer)] if isinstance(answer, list | tuple) else answer
 
     def mistakes(self, right, but, calls, errors, target):
         ratio, times = errors[:, 0] / errors[:, 1], calls[1] / calls[0]

@@ -353,7 +353,7 @@ class DiagnoseRuns(Question):
     start = "Comece por uma partida: `torch.cdist(run, centers)`, de forma (T, N, M), dá todas as distâncias."
 
     def draw(self, seed, source):
-        modes, steps, points = 6 + seed % 3, 12, 60
+        modes, steps, points = 6 + seed % 3, 12, 64
         angles = 2 * pi * torch.arange(modes) / modes
         centers = 2 * torch.stack([angles.cos(), angles.sin()], 1)
 
@@ -365,21 +365,38 @@ class DiagnoseRuns(Question):
             index = chosen[:, torch.arange(points) % chosen.shape[1]]
             return around(torch.where((torch.arange(points) % 10 == 9)[:, None], 0.0, centers[index]))
 
+        def shared(each: int, rest: Tensor) -> Tensor:
+            """``each`` pontos em cada modo, sempre os mesmos, e o resto dos pontos em ``rest``."""
+            places = rest.expand(points, 2).clone()
+            places[: each * modes] = centers.repeat_interleave(each, 0)
+            return around(places)
+
         first = int(torch.randint(modes, (), generator=source))
         instants = torch.arange(steps)[:, None]
+        # Duas que voltam ao começo: uma se arrasta para lá e para cá, e a outra dá uma volta inteira.
+        turn = torch.arange(steps)[:, None] * torch.tensor([0.18, 2 * pi / (steps - 1)]) + first
+        turn[steps // 2 :, 0] = turn[: steps - steps // 2, 0].flip(0)
+        walk = torch.tensor([1.1, 0.9])[:, None] * torch.stack([turn.cos(), turn.sin()], 2)
+        walk = walk[:, :, None]  # (T, 2, 1, 2)
         turns = 2.4 * torch.arange(steps) + first
         cloud = 1.1 * torch.stack([turns.cos(), turns.sin()], 1)
         cloud[[0, -1]] = centers[first]  # nas pontas a nuvem passa por um modo, e de relance parece um colapso
-        kinds = {
+        runs = {
             HEALTHY: on(torch.arange(modes).expand(steps, modes)),
             COLLAPSE: on((first + torch.arange(1 + seed % 2)).expand(steps, -1) % modes),
             ROTATION: on((first + instants) % modes),
             OSCILLATION: around(cloud[:, None]),
-            STUCK: around(cloud[1:2, None] * torch.ones(steps, 1, 1)),
+            STUCK: around(walk[:, 0]),
         }
-        order = torch.cat([torch.arange(5), torch.randint(5, (1,), generator=source)])
-        order = order[torch.randperm(6, generator=source)]
-        return {"runs": torch.stack([kinds[kind] for kind in order.tolist()]), "centers": centers, "radius": 0.3}
+        # Os limites do enunciado, de um lado e do outro: 5 % são 3,2 pontos.
+        limits = [
+            shared(4, torch.zeros(2)),  # saudável, com menos da metade dos pontos em modos
+            shared(3, centers[first]),  # colapso, embora os outros modos não fiquem vazios
+            on((first + torch.arange(modes // 2)).expand(steps, -1) % modes),  # colapso: a metade não passa da metade
+            around(walk[:, 1]),  # oscilação de passos curtos
+        ]
+        every = torch.stack([*runs.values(), *limits])
+        return {"runs": every[torch.randperm(len(every), generator=source)], "centers": centers, "radius": 0.3}
 
     def measures(self, runs, centers, radius):
         """Por partida: fração nos modos, cobertos em média, cobertos em algum instante e passo médio do centro."""

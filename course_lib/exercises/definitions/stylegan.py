@@ -39,8 +39,8 @@ class StyleSources(Question):
             return deviation[:, None, None] * normal(h) + mean[:, None, None]
 
         # Uma camada de cada caso; as de "só…" são de B, que ali só difere de A no desvio, ou na média.
-        kinds = ["a", "b", "só o desvio", "só a média", "nenhuma", "ab"[seed % 2]]
-        verdicts = {"a": FROM_A, "nenhuma": FROM_NONE}
+        kinds = ["a", "b", "só o desvio", "só a média", "nenhuma", "quase a", "ab"[seed % 2]]
+        verdicts = {"a": FROM_A, "nenhuma": FROM_NONE, "quase a": FROM_NONE}
         while True:
             order = [kinds[i] for i in torch.randperm(len(kinds), generator=source).tolist()]
             codes = [verdicts.get(kind, FROM_B) for kind in order]
@@ -53,7 +53,12 @@ class StyleSources(Question):
             mean_a, deviation_a = 3 * random(4) - 1, 0.5 + random(4)
             mean_b = mean_a if kind == "só o desvio" else mean_a + 1 + random(4)
             deviation_b = deviation_a if kind == "só a média" else deviation_a * (1.6 + random(4))
-            style = {"a": (mean_a, deviation_a), "nenhuma": (mean_a.roll(1), deviation_a.roll(1))}
+            near = mean_a + torch.tensor([0.0, 0.005, 0.0, 0.0])
+            style = {
+                "a": (mean_a, deviation_a),
+                "nenhuma": (mean_a.roll(1), deviation_a.roll(1)),
+                "quase a": (near, deviation_a),
+            }
             # O conteúdo é sempre parecido com o da outra fonte: quem compara pixels erra.
             like = b if kind == "a" else a
             maps.append(dressed(0.9 * like + 0.4 * other, *style.get(kind, (mean_b, deviation_b))))

@@ -304,6 +304,7 @@ class WeightForRate(Question):
 
 
 OFF, INFORMS, EMPTY = 0, 1, 2  # desligada, informa, paga vazio
+_NEAR = ((0.0, 0.05, 0.15), (0.0, 0.1732, 0.0), (0.0, 1.3, 0.0), (0.7, 1.3, 0.0))
 
 
 class DiagnoseUnits(Question):
@@ -319,6 +320,7 @@ class DiagnoseUnits(Question):
             return scale * torch.randn(n, generator=source)
 
         half = torch.where(torch.randperm(n, generator=source) < n // 2, -4.0, 0.0)
+        sides = torch.where(torch.randperm(n, generator=source) < n // 2, -1.0, 1.0)
         units = [
             (noise(0.03), noise(0.03)),  # desligada
             (noise(1.0), noise(0.2) - 2.5),  # o caso comum
@@ -327,6 +329,8 @@ class DiagnoseUnits(Question):
             (3 + noise(0.3), noise(0.1)),  # deslocada: paga caro, e é quase a mesma nuvem para todas
             (noise(0.02), noise(0.02) - 3),  # estreita, e sempre igual
             (noise(5.0), noise(0.2) - 0.5),  # nuvens separadas, muito além da priori
+            # Perto dos limites: 0,007 e 0,015 nat de preço; 41 % e 55 % dele economizados.
+            *((centre + away * sides, torch.full((n,), level)) for centre, away, level in _NEAR),
         ]
         # A cada sorteio falta uma das que podem faltar, e a ordem é outra: contar quantas há de cada tipo não adianta.
         missing = (2, 5, 6)[seed % 3]

@@ -208,10 +208,14 @@ class Escape(Question):
     def draw(self, seed, source):
         dim, hidden = 9 + seed % 2, 6 + seed % 3
         scale = torch.logspace(-0.3, 0.4, hidden)[torch.randperm(hidden, generator=source)]
+        x = torch.randn(7 + seed % 3, dim, generator=source)
+        weight = scale[:, None] * torch.randn(hidden, dim, generator=source)
+        bias = 3 * scale * torch.randn(hidden, generator=source)
+        x[0] = bias[seed % hidden] = 0  # nessa imagem a unidade fica em zero, e não acende
         return {
-            "x": torch.randn(7 + seed % 3, dim, generator=source),
-            "weight": scale[:, None] * torch.randn(hidden, dim, generator=source),
-            "bias": 3 * scale * torch.randn(hidden, generator=source),
+            "x": x,
+            "weight": weight,
+            "bias": bias,
             "decoder": torch.randn(dim, hidden, generator=source) * torch.logspace(0.4, -0.4, hidden),
             "target": (0.5, 2.0, 0.05)[seed % 3],
         }

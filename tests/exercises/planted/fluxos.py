@@ -22,14 +22,14 @@ def coupling_inverse(y, mask, weight, bias):
 def verdicts_by_hand(exact, log_dets, errors, blind=True):
     found = []
     for log_det, told, error in zip(exact, log_dets, errors, strict=True):
-        if error.max() > 0.01:
+        if error.max() > 0.001:
             found.append(1)
-        elif blind and log_det.abs().max() < 0.01:
+        elif blind and log_det.abs().max() < 0.001:
             found.append(4)
-        elif torch.allclose(told, log_det, atol=0.01):
+        elif torch.allclose(told, log_det, atol=0.001):
             found.append(0)
         else:
-            found.append(2 if torch.allclose(told, -log_det, atol=0.01) else 3)
+            found.append(2 if torch.allclose(told, -log_det, atol=0.001) else 3)
     return found
 
 

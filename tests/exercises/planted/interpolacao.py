@@ -86,6 +86,7 @@ def even_with_numpy(frames):
 
 
 ALSO_RIGHT = [
+    ("q3", lambda a, b, n: interpolate(a, b, n).numpy()),
     ("q5", lambda frames: torch.tensor(even_times(frames), dtype=torch.float32)),
     ("q5", even_with_numpy),
     ("q7", lambda *a: [float(item) for item in own_kind_share(*a)]),
@@ -256,8 +257,7 @@ MISTAKES = [
     ("q3", lambda a, b, n: torch.linspace(0, 1, n), "valores de t"),
     ("q3", lambda a, b, n: interpolate(a, b, n + 1)[:-1].round(), "não estão na reta"),
     ("q3", lambda a, b, n: interpolate(a, b, n) * float("nan"), "NaN"),
-    ("q3", lambda a, b, n: interpolate(a, b, n).int(), "números com vírgula"),
-    ("q3", lambda a, b, n: interpolate(a, b, n).numpy(), "NumPy"),
+    ("q3", lambda a, b, n: interpolate(a, b, n).int(), "não estão na reta"),
     ("q4", lambda model, x, n: interpolate(*latent_code(model, x), n), "falta decodificar"),
     ("q4", lambda model, x, n: interpolate(x[0].flatten(), x[1].flatten(), n).view(n, 1, 28, 28), "os pixels"),
     ("q4", lambda model, x, n: latent_path(model, x.flip(0), n), "ao contrário"),
