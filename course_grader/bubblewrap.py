@@ -87,6 +87,11 @@ def executable() -> str:
     return str(Path(sys.executable).parent.resolve() / Path(sys.executable).name)
 
 
+def shown() -> list[str]:
+    """O que a caixa mostra, pelos nomes de dentro dela: o que um estudante pode ler."""
+    return [*_SYSTEM_FOLDERS, *_SYSTEM_FILES, "/correcao", *sorted(map(str, _shown()))]
+
+
 def _bare_python() -> list[str]:
     return [executable(), "-I", "-S"]
 
