@@ -46,6 +46,14 @@ class Case:
     message: Mapping[str, Any]
     blobs: tuple[bytes, ...]
 
+    @cached_property
+    def name(self) -> str:
+        """A identidade da chamada: a função, as entradas e a semente do gerador."""
+        digest = hashlib.sha256(json.dumps(self.message, sort_keys=True).encode())
+        for blob in self.blobs:
+            digest.update(blob)
+        return digest.hexdigest()[:32]
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -116,6 +124,10 @@ class Assignment:
             question.name: [_case(question, seed, runtime.derive_seed(seed, _CALL)) for seed in question.public_seeds]
             for question in self.exercise.questions
         }
+
+    def cases(self) -> list[Case]:
+        """Todas as chamadas que se fazem a uma entrega."""
+        return [case for cases in (*self.public.values(), *self.hidden.values()) for case in cases]
 
     def draw(self) -> None:
         """Sorteia já todos os casos, para que um engano na definição apareça antes da primeira entrega.

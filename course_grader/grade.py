@@ -15,6 +15,7 @@ from typing import Any
 from course_grader.assignment import Assignment, Case
 from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Starved, Violation
 from course_grader.inside.wire import NoAnswer
+from course_grader.replies import Replies
 from course_grader.result import Deadlines, QuestionResult, Result, blank, stale
 from course_grader.sandbox import Sandbox
 from course_grader.submission import Cells, SubmissionError, read_cells, visible
@@ -96,6 +97,7 @@ def grade_submission(
         if student.late and not alone:
             raise TryAlone
         result.alarms += student.differences
+    result.replies = student.replies.stored
     result.notes, result.alarms = _few(result.notes), _few(result.alarms)
     result.seconds = round(time.monotonic() - start, 2)
     if previous is not None:
@@ -237,6 +239,7 @@ class _Student:
         self.longest = max((source.count("\n") + 1 for source in notebook.cells), default=0)
         self.deadlines = deadlines
         self.result = result
+        self.replies = Replies(result.replies, assignment.cases())
         self.late = False
         # O que uma célula não fez aqui e fez no caderno: só interessa se custou pontos.
         self.differences: list[str] = []
@@ -259,6 +262,9 @@ class _Student:
         Raises:
             _Stopped: o processo morreu, passou do prazo ou trapaceou no canal.
         """
+        known = self.replies.find(case)
+        if known is not None:
+            return known
         channel = self._ready()
         seconds = min(self.deadlines.call, self._left())
         name = case.message["function"]
@@ -271,6 +277,8 @@ class _Student:
         if _is_late(reply):
             self.late = True
             self.result.alarms.append(f"{name}: prazo esgotado")
+        else:
+            self.replies.keep(case, reply)
         return reply
 
     def _ready(self) -> Channel:
