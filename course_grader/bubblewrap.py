@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +25,8 @@ _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 # O que se compilou do numba na instalação, copiado uma vez; cada entrega o lê daqui.
 CACHE = "/correcao/cache"
+# Falhas conhecidas: a primeira versão sem ela, o nome, e se só há no bubblewrap instalado como setuid.
+_FAULTS = (((0, 12, 0), "CVE-2026-87766", False), ((0, 11, 2), "CVE-2026-41163", True))
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -54,6 +58,23 @@ def require_sandbox() -> None:
             f"o bwrap está instalado mas não funciona aqui ({result.stderr.strip()[:200]}): dentro de um contêiner ou "
             "com os espaços de usuários desligados ele não tem como isolar; corrija noutra máquina ou como root"
         )
+
+
+def known_faults() -> list[str]:
+    """Um aviso por falha conhecida que o bubblewrap desta máquina pode ter."""
+    path = shutil.which("bwrap")
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", check=False).stdout
+    version = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", told)
+    if version is None:
+        return []
+    number = tuple(int(part or 0) for part in version.groups())
+    setuid = bool(os.stat(path).st_mode & stat.S_ISUID)
+    return [
+        f"o bubblewrap {version[0]} pode ter a {name}, que a {'.'.join(map(str, fixed))} não tem; atualize-o, se a sua "
+        "distribuição não a corrigiu sem mudar o número"
+        for fixed, name, only_setuid in _FAULTS
+        if number < fixed and (setuid or not only_setuid)
+    ]
 
 
 def require_out_of_sight(*paths: Path) -> None:
