@@ -42,7 +42,7 @@ class Marked:
 
     @property
     def earned(self) -> float:
-        """Os pontos das questões e os já dados à discussão."""
+        """Os pontos das questões e, se já foi toda lida, os da discussão."""
         return (self.result.total if self.result else 0.0) + (self.read.total if self.read else 0.0)
 
     @property
