@@ -130,7 +130,8 @@ class Host:
             if self.strict:
                 lockdown.drop_privileges(self.user)
                 # Antes do filtro de chamadas, que não deixa passar as dele.
-                landlock.restrict([*self.shown, "/proc", "/dev", *lockdown.SCRATCH], [*lockdown.SCRATCH, "/dev/null"])
+                shown = [*self.shown, "/proc", "/dev", *lockdown.SCRATCH]
+                landlock.restrict(shown, [*lockdown.SCRATCH, "/dev/null", "/dev/zero"])
                 lockdown.forbid_system_calls()
             os.chdir("/tmp")
         except BaseException as error:

@@ -18,7 +18,7 @@ from course_grader.sandbox import Confinement
 
 EXERCISE = "04_gan"
 # Quantas, e a semente do sorteio.
-SAMPLE, SEED = 14, 5
+SAMPLE, SEED = 10, 5
 
 # Correm num processo que não é o que responde: o que definem não chega a ele.
 ELSEWHERE = {"filho", "neto"}
