@@ -1,4 +1,4 @@
-"""``python -m benchmarks.grader``: uma turma de 300 entregas corrigida, e de novo com um kill -9 no meio.
+"""``python -m benchmarks.grader``: uma turma de 300 corrigida, com uma questão consertada, e com três kill -9.
 
 As entregas são o caderno de solução inteiro, com os treinamentos e as figuras, mudado em cada estudante: seis em dez
 certas, três com enganos, uma com um laço sem fim, uma saída forçada ou um arquivo cortado.
@@ -6,8 +6,10 @@ certas, três com enganos, uma com um laço sem fim, uma saída forçada ou um a
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +29,12 @@ from course_lib.text import number, table
 
 ROOT = Path(__file__).resolve().parents[1]
 EXERCISE = "09_interpolacao"
-GOAL_SECONDS, GOAL_MEMORY = 600.0, 500.0
+GOAL_SECONDS, GOAL_REGRADE, GOAL_MEMORY, GOAL_RESIDENT = 180.0, 60.0, 500.0, 700.0
+
+# O que se conserta: quanto vale a primeira questão.
+MENDED = ('"q1", "pick_pair", 1', '"q1", "pick_pair", 2')
+# As colunas que o conserto muda: a nota inteira e a da questão.
+CHANGED = ("total", "q1")
 
 # Uma célula no fim do caderno, que redefine uma função; ``@`` é o número do estudante.
 CHANGES = [
@@ -68,9 +76,9 @@ def write_class(folder: Path, n: int) -> None:
         (folder / f"estudante {index:03d}.ipynb").write_text(content, encoding="utf-8")
 
 
-def grade(folder: Path, output: Path, workers: int, *, kill_after: int = 0) -> Run:
+def grade(definition: Path, folder: Path, output: Path, workers: int, *, kill_after: int = 0) -> Run:
     """Roda o comando; com ``kill_after``, mata-o assim que houver tantos resultados."""
-    command = [sys.executable, "-m", "course_grader", EXERCISE, str(folder), "--saida", str(output)]
+    command = [sys.executable, "-m", "course_grader", str(definition), str(folder), "--saida", str(output)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     process = subprocess.Popen(
         [*command, "--semente", "1", "--processos", str(workers)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -100,10 +108,34 @@ def grade(folder: Path, output: Path, workers: int, *, kill_after: int = 0) -> R
     return Run(seconds, cpu, max(own), max(resident), code)
 
 
-def marks(output: Path) -> list[str]:
+def marks(output: Path) -> list[list[str]]:
     """As notas, sem as observações, que dizem em que célula um prazo acabou."""
-    lines = (output / "notas.csv").read_text(encoding="utf-8-sig").splitlines()
-    return [";".join(line.split(";")[:10]) for line in lines]
+    with (output / "notas.csv").open(encoding="utf-8-sig", newline="") as file:
+        return [line[:10] for line in csv.reader(file, delimiter=";")]
+
+
+def untouched(before: list[list[str]], after: list[list[str]]) -> bool:
+    """Se só mudaram as colunas que o conserto muda."""
+    kept = [n for n, title in enumerate(before[0]) if not title.lower().startswith(CHANGED)]
+    return [[line[n] for n in kept] for line in before] == [[line[n] for n in kept] for line in after]
+
+
+def interrupted(definition: Path, folder: Path, output: Path, options: Namespace) -> tuple[float, int, int, int]:
+    """Corrige com mortes em momentos sorteados; os segundos, os processos que sobraram, os refeitos e o código."""
+    source, seconds, orphans, again = random.Random(0), 0.0, 0, 0
+    for death in range(options.mortes + 1):
+        kept = {path: path.stat().st_mtime_ns for path in output.glob("resultados/*.json")}
+        last = death == options.mortes
+        stop = 0 if last else len(kept) + 1 + source.randrange(max(1, (options.n_morte - len(kept)) // 2))
+        run = grade(definition, folder, output, options.processos, kill_after=stop)
+        seconds += run.seconds
+        again += sum(path.stat().st_mtime_ns != when for path, when in kept.items())
+        if not last:
+            time.sleep(2)
+            ours = (p for p in psutil.process_iter(["cmdline"]) if "inside" in (p.info["cmdline"] or []))
+            orphans += sum(process.ppid() == 1 for process in ours)
+            print(f"  kill -9 com {len(list(output.glob('resultados/*.json')))} prontas")
+    return seconds, orphans, again, run.code
 
 
 def main() -> int:
@@ -113,6 +145,7 @@ def main() -> int:
     parser.add_argument(
         "--n-morte", type=console.positive_integer, default=300, help="entregas da execução interrompida (padrão: 300)"
     )
+    parser.add_argument("--mortes", type=console.positive_integer, default=3, help="kill -9 (padrão: 3)")
     parser.add_argument(
         "--processos", type=console.positive_integer, default=2, help="entregas ao mesmo tempo (padrão: 2)"
     )
@@ -120,36 +153,47 @@ def main() -> int:
     print(machine())
     print(f"carga da máquina antes: {number(os.getloadavg()[0], '.1f')}")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_class(folder / "turma", options.n)
-        run = grade(folder / "turma", folder / "saida", options.processos)
-        print(f"\n{options.n} entregas, {options.processos} ao mesmo tempo")
-        each = run.seconds * options.processos / options.n
-        rows = [
-            ("tempo total (s)", number(run.seconds, ".0f"), f"{number(GOAL_SECONDS)} para 300"),
-            ("por entrega e núcleo (s)", number(each, ".2f"), "3"),
-            ("CPU por entrega (s)", number(run.cpu_seconds / options.n, ".2f"), ""),
-            ("corretor, memória sua (MB)", number(run.peak_own, ".0f"), number(GOAL_MEMORY)),
-            # Com as bibliotecas do PyTorch, que se dividem entre os processos.
-            ("corretor, residente (MB)", number(run.peak_resident, ".0f"), ""),
-            ("código de saída", run.code, "0"),
-        ]
-        print(table(rows, ["", "medido", "pedido"]))
-        write_class(folder / "turma2", options.n_morte)
-        first = grade(folder / "turma2", folder / "saida2", options.processos, kill_after=options.n_morte // 2)
-        kept = {path: path.stat().st_mtime_ns for path in folder.glob("saida2/resultados/*.json")}
-        time.sleep(2)
-        orphans = [p.pid for p in psutil.process_iter(["cmdline"]) if "inside" in (p.info["cmdline"] or [])]
-        second = grade(folder / "turma2", folder / "saida2", options.processos)
-        again = sum(path.stat().st_mtime_ns != when for path, when in kept.items())
-        print(f"\n{options.n_morte} entregas, kill -9 com {len(kept)} prontas, e o mesmo comando outra vez")
-        before, after = number(first.seconds, ".0f"), number(second.seconds, ".0f")
-        print(f"  tempo até a morte, e depois   {before} s + {after} s")
-        print(f"  processos que sobraram        {len(orphans)}")
-        print(f"  resultados refeitos           {again}")
-        same = options.n != options.n_morte or marks(folder / "saida") == marks(folder / "saida2")
-        print(f"  notas iguais às da primeira   {'sim' if same else 'NÃO'}")
-    return 0 if same and not again and not orphans and run.code == second.code == 0 else 1
+        return measure(Path(name), options)
+
+
+def measure(folder: Path, options: Namespace) -> int:
+    """A turma inteira, a questão consertada e as mortes."""
+    definition = folder / "exercicio.py"
+    module = ROOT / "course_lib/exercises/definitions" / f"{EXERCISE.partition('_')[2]}.py"
+    definition.write_text(module.read_text(encoding="utf-8"), encoding="utf-8")
+    write_class(folder / "turma", options.n)
+    run = grade(definition, folder / "turma", folder / "saida", options.processos)
+    first = marks(folder / "saida")
+    text = definition.read_text(encoding="utf-8")
+    definition.write_text(text.replace(*MENDED), encoding="utf-8")
+    again = grade(definition, folder / "turma", folder / "saida", options.processos)
+    second = marks(folder / "saida")
+    definition.write_text(text, encoding="utf-8")
+    print(f"\n{options.n} entregas, {options.processos} ao mesmo tempo")
+    each = run.seconds * options.processos / options.n
+    rows = [
+        ("tempo total (s)", number(run.seconds, ".0f"), f"{number(GOAL_SECONDS)} para 300"),
+        ("por entrega e núcleo (s)", number(each, ".2f"), "1"),
+        ("CPU por entrega (s)", number(run.cpu_seconds / options.n, ".2f"), ""),
+        ("corretor, memória sua (MB)", number(run.peak_own, ".0f"), number(GOAL_MEMORY)),
+        # Com as bibliotecas do PyTorch, que se dividem entre os processos.
+        ("corretor, residente (MB)", number(run.peak_resident, ".0f"), number(GOAL_RESIDENT)),
+        ("código de saída", run.code, "0"),
+        ("uma questão consertada (s)", number(again.seconds, ".0f"), f"{number(GOAL_REGRADE)} para 300"),
+        ("CPU por entrega (s)", number(again.cpu_seconds / options.n, ".2f"), ""),
+        ("as outras notas", "iguais" if untouched(first, second) and first != second else "MUDARAM", "iguais"),
+    ]
+    print(table(rows, ["", "medido", "pedido"]))
+    print(f"\n{options.n_morte} entregas, {options.mortes} kill -9, e o mesmo comando outra vez")
+    write_class(folder / "turma2", options.n_morte)
+    seconds, orphans, redone, code = interrupted(definition, folder / "turma2", folder / "saida2", options)
+    same = options.n != options.n_morte or marks(folder / "saida2") == first
+    print(f"  tempo ao todo                 {number(seconds, '.0f')} s")
+    print(f"  processos que sobraram        {orphans}")
+    print(f"  resultados refeitos           {redone}")
+    print(f"  notas iguais às da primeira   {'sim' if same else 'NÃO'}")
+    good = same and untouched(first, second) and not redone and not orphans
+    return 0 if good and run.code == again.code == code == 0 else 1
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import Any
 
 from course_grader.identity import question_digest
 from course_grader.inside.objects import InputEncoder
-from course_grader.inside.wire import WireError
+from course_grader.inside.wire import Encoder, WireError
 from course_lib import checks, runtime
 from course_lib.exercises import definitions
 from course_lib.exercises.answers import Mistake
@@ -23,6 +24,9 @@ from course_lib.exercises.question import Exercise, Question, load_exercise
 
 # Sementes seguidas: um exercício que alterna casos pela paridade da semente, ou pelo resto por 3, mostra-os todos.
 HIDDEN_CASES = 6
+
+# Quantos vereditos se guardam: os de uma turma de 300, com folga, em poucos megabytes.
+MANY_VERDICTS = 50_000
 
 # Separa as sementes dos casos ocultos de qualquer outro uso da semente da turma.
 _HIDDEN, _CALL = 71, 72
@@ -41,6 +45,29 @@ class Case:
     seed: int
     message: Mapping[str, Any]
     blobs: tuple[bytes, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """A identidade da chamada: a função, as entradas e a semente do gerador."""
+        digest = hashlib.sha256(json.dumps(self.message, sort_keys=True).encode())
+        for blob in self.blobs:
+            digest.update(blob)
+        return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """O que o juiz diz de uma resposta.
+
+    Attributes:
+        hint: a dica, ou ``None`` se ela está certa.
+        secret: a dica que nada cita da entrada.
+        failure: o nome do erro com que o juiz parou, se parou.
+    """
+
+    hint: str | None = None
+    secret: str = ""
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,10 @@ class Assignment:
             for question in self.exercise.questions
         }
 
+    def cases(self) -> list[Case]:
+        """Todas as chamadas que se fazem a uma entrega."""
+        return [case for cases in (*self.public.values(), *self.hidden.values()) for case in cases]
+
     def draw(self) -> None:
         """Sorteia já todos os casos, para que um engano na definição apareça antes da primeira entrega.
 
@@ -113,6 +144,24 @@ class Assignment:
             )
             _try_judge(question, first.seed)
         _ = self.public
+
+    def judge(self, question: Question, case: Case, answer: Any) -> Verdict:
+        """O veredito do juiz, que de duas respostas iguais, bit a bit, só olha a primeira.
+
+        Metade do tempo de uma turma é a de refazer, para cada estudante, a mesma conta com as mesmas entradas.
+        """
+        encoder = Encoder()
+        node = json.dumps(encoder.encode(answer))
+        seal = hashlib.sha256(b"\0".join([f"{question.name}/{case.seed}/{node}".encode(), *encoder.blobs])).digest()
+        if seal not in self._verdicts:
+            if len(self._verdicts) >= MANY_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[seal] = _ask(question, case, answer)
+        return self._verdicts[seal]
+
+    @cached_property
+    def _verdicts(self) -> dict[bytes, Verdict]:
+        return {}
 
     def hidden_seeds(self, n: int) -> list[int]:
         """As sementes dos casos ocultos da questão de lugar ``n``."""
@@ -186,6 +235,17 @@ def _try_judge(question: Question, seed: int) -> None:
             return
         raise ValueError(f"{question.name}: o juiz parou com {type(error).__name__}: {error}") from None
     raise ValueError(f"{question.name}: o juiz aceitou None como resposta certa")
+
+
+def _ask(question: Question, case: Case, answer: Any) -> Verdict:
+    try:
+        question.judge(question.make_inputs(case.seed), answer)
+    except Mistake as mistake:
+        return Verdict(str(mistake), mistake.secret)
+    except Exception as failure:
+        hint = "a resposta tem um formato que não soube julgar."
+        return Verdict(hint, hint, type(failure).__name__)
+    return Verdict()
 
 
 def _case(question: Question, seed: int, call_seed: int) -> Case:

@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Marked:
 
     @property
     def earned(self) -> float:
-        """Os pontos das questões e os já dados à discussão."""
+        """Os pontos das questões e, se já foi toda lida, os da discussão."""
         return (self.result.total if self.result else 0.0) + (self.read.total if self.read else 0.0)
 
     @property
@@ -110,16 +110,32 @@ class Store:
             return None
 
     def save(self, key: str, result: Result) -> None:
-        """Grava um resultado.
+        """Grava um resultado, com as respostas ao lado: só quem corrige de novo as lê.
 
         Raises:
             OSError: sem espaço ou sem permissão.
         """
-        text = json.dumps(result.to_json(), ensure_ascii=False, indent=1)
+        plain = result.to_json()
+        replies = json.dumps(plain.pop("replies"))
+        # Primeiro as respostas: sem elas o resultado vale, e elas sem ele não são nada.
+        write_atomically(self._replies(key), lambda file: file.write(replies.encode()))
+        text = json.dumps(plain, ensure_ascii=False, indent=1)
         write_atomically(self._path(key), lambda file: file.write(text.encode("utf-8", "replace")))
+
+    def recall(self, key: str, result: Result) -> Result:
+        """O resultado guardado com as suas respostas, se ainda estão lá inteiras."""
+        try:
+            replies = json.loads(self._replies(key).read_text(encoding="utf-8"))
+            whole = isinstance(replies, dict) and all(type(text) is str for text in replies.values())
+        except (OSError, ValueError):
+            whole = False
+        return replace(result, replies=replies if whole else {})
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+    def _replies(self, key: str) -> Path:
+        return self.folder.parent / "respostas" / f"{key}.json"
 
 
 class Local:
@@ -208,6 +224,7 @@ def plan(
         if known is not None and not stale(known, assignment):
             entry.result = blank(assignment, known)
         else:
+            known = store.recall(key, known) if known is not None else None
             jobs.setdefault(key, Job(key, entry.submission, [], known)).owners.append(position)
     return marked, list(jobs.values())
 
@@ -235,6 +252,7 @@ def run(
     for job, outcome in engine.grade(jobs):
         if isinstance(outcome, Result):
             store.save(job.key, outcome)
+            outcome.replies = {}
         for position in job.owners:
             entry = marked[position]
             if isinstance(outcome, Result):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +27,8 @@ _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 CACHE = "/correcao/cache"
 # O Ubuntu, desde o 23.10, só deixa criar espaços de usuários a quem tem um perfil do AppArmor, e o bwrap não tem.
 _RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+# Falhas conhecidas: a primeira versão sem ela, o nome, e se só há no bubblewrap instalado como setuid.
+_FAULTS = (((0, 12, 0), "CVE-2026-87766", False), ((0, 11, 2), "CVE-2026-41163", True))
 _POWERS = ("SYS_ADMIN", "SETUID", "SETGID", "SETPCAP", "KILL")
 
 
@@ -71,6 +75,23 @@ def _what_forbids(restriction: Path) -> str:
     )
 
 
+def known_faults() -> list[str]:
+    """Um aviso por falha conhecida que o bubblewrap desta máquina pode ter."""
+    path = shutil.which("bwrap")
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", check=False).stdout
+    version = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", told)
+    if version is None:
+        return []
+    number = tuple(int(part or 0) for part in version.groups())
+    setuid = bool(os.stat(path).st_mode & stat.S_ISUID)
+    return [
+        f"o bubblewrap {version[0]} pode ter a {name}, que a {'.'.join(map(str, fixed))} não tem; atualize-o, se a sua "
+        "distribuição não a corrigiu sem mudar o número"
+        for fixed, name, only_setuid in _FAULTS
+        if number < fixed and (setuid or not only_setuid)
+    ]
+
+
 def require_out_of_sight(*paths: Path) -> None:
     """Confere que nada do que é do professor está numa pasta que a caixa mostra aos estudantes.
 
@@ -100,6 +121,11 @@ def bubblewrap_command(limits: Limits) -> list[str]:
 def executable() -> str:
     """O Python que corrige, por um caminho que a caixa tem: sem ``..``, e sem seguir o atalho do ambiente."""
     return str(Path(sys.executable).parent.resolve() / Path(sys.executable).name)
+
+
+def shown() -> list[str]:
+    """O que a caixa mostra, pelos nomes de dentro dela: o que um estudante pode ler."""
+    return [*_SYSTEM_FOLDERS, *_SYSTEM_FILES, "/correcao", *sorted(map(str, _shown()))]
 
 
 def _bare_python() -> list[str]:

@@ -12,7 +12,7 @@ from distributed import Client, as_completed, get_worker
 
 from course_grader.assignment import Assignment, define, load_assignment
 from course_grader.batch import Job
-from course_grader.grade import grade_submission
+from course_grader.grade import TryAlone, grade_submission
 from course_grader.result import Deadlines, Result, grader_version
 from course_grader.sandbox import Confinement, Sandbox
 from course_grader.submission import SubmissionError
@@ -54,10 +54,22 @@ class Cluster:
         }
 
     def grade(self, jobs: list[Job]) -> Iterator[tuple[Job, Result | Exception]]:
-        """Cada caderno com o seu resultado, na ordem em que ficam prontos, uma vez cada um."""
-        waiting, futures, ready = list(reversed(jobs)), {}, as_completed()
+        """Cada caderno com o seu resultado, na ordem em que ficam prontos, uma vez cada um; os atrasados, no fim."""
+        workers = self._client.scheduler_info()["workers"].values()
         # Poucos de cada vez: os cadernos de uma turma inteira não cabem na memória.
-        window = IN_FLIGHT * max(1, len(self._client.scheduler_info()["workers"]))
+        window = IN_FLIGHT * max(1, len(workers))
+        late = []
+        for job, outcome in self._grade(jobs, window, alone=sum(worker["nthreads"] for worker in workers) == 1):
+            if isinstance(outcome, TryAlone):
+                late.append(job)
+            else:
+                yield job, outcome
+        # Um de cada vez no aglomerado inteiro: duas das suas máquinas podem ser a mesma.
+        yield from self._grade(late, 1, alone=True)
+
+    def _grade(self, jobs: list[Job], window: int, *, alone: bool) -> Iterator[tuple[Job, Result | Exception]]:
+        """O mesmo, com ``window`` tarefas pedidas de cada vez."""
+        waiting, futures, ready = list(reversed(jobs)), {}, as_completed()
         while waiting or futures:
             while waiting and len(futures) < window:
                 job = waiting.pop()
@@ -68,9 +80,9 @@ class Cluster:
                     continue
                 # A chave é a identidade do resultado: pedir duas vezes a mesma correção não a faz duas vezes.
                 previous = job.previous.to_json() if job.previous else None
-                versions = hashlib.sha256(repr(self._assignment.digests).encode()).hexdigest()[:12]
+                versions = hashlib.sha256(repr((self._assignment.digests, alone)).encode()).hexdigest()[:12]
                 name = f"correcao-{job.key}-{versions}"
-                future = self._client.submit(grade_remotely, content, self._settings, previous, key=name)
+                future = self._client.submit(grade_remotely, content, self._settings, previous, alone=alone, key=name)
                 futures[future] = job
                 ready.add(future)
             if futures:
@@ -85,12 +97,15 @@ class Cluster:
         self._client.close()
 
 
-def grade_remotely(content: bytes, settings: dict[str, Any], previous: dict[str, Any] | None = None) -> dict[str, Any]:
+def grade_remotely(
+    content: bytes, settings: dict[str, Any], previous: dict[str, Any] | None = None, *, alone: bool = True
+) -> dict[str, Any]:
     """A tarefa: corrige uma entrega nesta máquina, com uma caixa que fica para a próxima.
 
     Raises:
         ValueError: o corretor daqui é outro.
         SandboxError: a caixa não funciona aqui.
+        TryAlone: um prazo acabou, e outras tarefas dividiam as máquinas.
     """
     if settings["version"] != grader_version():
         raise ValueError(f"a máquina {get_worker().address} tem outra versão do corretor; instale a mesma em todas")
@@ -103,4 +118,5 @@ def grade_remotely(content: bytes, settings: dict[str, Any], previous: dict[str,
         _mine.sandbox = Sandbox(settings["confinement"], threading.get_native_id())
         _mine.settings = settings
     known = Result.from_json(previous) if previous else None
-    return grade_submission(content, _mine.assignment, _mine.sandbox, settings["deadlines"], known).to_json()
+    deadlines = settings["deadlines"]
+    return grade_submission(content, _mine.assignment, _mine.sandbox, deadlines, known, alone=alone).to_json()

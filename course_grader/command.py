@@ -17,7 +17,7 @@ from tqdm import tqdm
 from course_grader import batch
 from course_grader.assignment import Assignment, load_assignment
 from course_grader.batch import Job, Local, Marked, Store
-from course_grader.bubblewrap import SandboxError, require_out_of_sight, require_sandbox
+from course_grader.bubblewrap import SandboxError, known_faults, require_out_of_sight, require_sandbox
 from course_grader.feedback import write_feedback
 from course_grader.lock import alone
 from course_grader.moodle import Filled, fill_classroom, fill_worksheet
@@ -117,6 +117,8 @@ def grade_class(options: Namespace) -> int:
         say(f"{assignment.exercise.name}: {len(attempts)} entregas, {len(marked) - _missing(marked)} já corrigidas")
         if ignored:
             say(f"Não são cadernos e ficaram de fora: {', '.join(ignored)}")
+        for fault in [] if options.sem_isolamento or options.dask else known_faults():
+            say(f"⚠ {fault}")
         _announce(term, submissions, jobs, assignment, say)
         engine = _engine(options, assignment, deadlines)
         interrupted = _grade(marked, jobs, engine, store, say, prefix=_prefix(options))

@@ -89,8 +89,8 @@ class Read:
 
     @property
     def total(self) -> float:
-        """Os pontos já dados."""
-        return sum(mark for mark in self.marks if mark is not None)
+        """Os pontos da discussão, quando todos os itens foram lidos; até então, nenhum."""
+        return sum(self.marks) if self.complete else 0.0
 
 
 def load_given(exercise: str, told: Mapping[str, Any]) -> Given:

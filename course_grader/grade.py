@@ -15,12 +15,12 @@ from typing import Any
 from course_grader.assignment import Assignment, Case
 from course_grader.channel import Channel, ChannelError, ChildDied, ChildLate, MemoryAbuse, Starved, Violation
 from course_grader.inside.wire import NoAnswer
+from course_grader.replies import Replies
 from course_grader.result import Deadlines, QuestionResult, Result, blank, stale
 from course_grader.sandbox import Sandbox
 from course_grader.submission import Cells, SubmissionError, read_cells, visible
 from course_grader.suspicion import suspicions
 from course_lib import text
-from course_lib.exercises.answers import Mistake
 from course_lib.exercises.calls import Stumble, StumbleKind
 from course_lib.exercises.hints import explain, explain_altered
 from course_lib.exercises.question import Question
@@ -87,16 +87,17 @@ def grade_submission(
     result.notes += notebook.notes
     result.fingerprint = fingerprint
     result.alarms += suspicions(notebook.cells)
-    student = _Student(sandbox, notebook, deadlines or Deadlines(), result, alone=alone)
+    student = _Student(assignment, sandbox, notebook, deadlines or Deadlines(), result, alone=alone)
     try:
         both = zip(assignment.exercise.questions, result.questions, strict=True)
-        _mark_all(student, assignment, [pair for pair in both if pair[0].name in todo])
+        _mark_all(student, [pair for pair in both if pair[0].name in todo])
     finally:
         sandbox.kill()
     if result.total < sum(question.points for question in result.questions):
         if student.late and not alone:
             raise TryAlone
         result.alarms += student.differences
+    result.replies = student.replies.stored
     result.notes, result.alarms = _few(result.notes), _few(result.alarms)
     result.seconds = round(time.monotonic() - start, 2)
     if previous is not None:
@@ -106,23 +107,23 @@ def grade_submission(
     return result
 
 
-def _mark_all(student: _Student, assignment: Assignment, pairs: Sequence[tuple[Question, QuestionResult]]) -> None:
+def _mark_all(student: _Student, pairs: Sequence[tuple[Question, QuestionResult]]) -> None:
     """As dicas, pelos casos públicos, e depois as notas, pelos ocultos.
 
     O que o processo diz dos públicos pode ser contado inteiro, porque ele ainda não viu nenhum oculto; do que ele diz
     depois, nada chega ao relatório.
     """
-    stopped = [_hint(student, assignment.public[question.name], question, outcome) for question, outcome in pairs]
+    stopped = [_hint(student, question, outcome) for question, outcome in pairs]
     student.hush()
     for (question, outcome), gone in zip(pairs, stopped, strict=True):
         # Onde cada caso vale a sua parte, um público que custou o processo não esconde os ocultos certos.
-        if assignment.by_case or not gone:
-            _mark(student, assignment, question, outcome)
+        if student.assignment.by_case or not gone:
+            _mark(student, question, outcome)
 
 
-def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome: QuestionResult) -> bool:
+def _hint(student: _Student, question: Question, outcome: QuestionResult) -> bool:
     """Põe a dica da questão, se um caso público falha; verdadeiro se ele custou o processo ou o prazo."""
-    for case in cases:
+    for case in student.assignment.public[question.name]:
         try:
             reply = student.call(case)
         except _Stopped as stop:
@@ -135,8 +136,9 @@ def _hint(student: _Student, cases: Sequence[Case], question: Question, outcome:
     return False
 
 
-def _mark(student: _Student, assignment: Assignment, question: Question, outcome: QuestionResult) -> None:
+def _mark(student: _Student, question: Question, outcome: QuestionResult) -> None:
     """Põe a nota da questão e, se um caso oculto falha e nenhum público falhou, a dica que não cita nada."""
+    assignment = student.assignment
     cases, right, stopped = assignment.hidden[question.name], 0, 0
     for case in cases:
         try:
@@ -169,17 +171,12 @@ def _verdict(student: _Student, question: Question, case: Case, reply: dict[str,
         # Quem esconde que alterou o argumento não ganha nada: o juiz olha o original.
         if type(reply.get("altered")) is list and name in reply["altered"]:
             return explain_altered(name)
-    try:
-        with _one_at_a_time:
-            question.judge(question.make_inputs(case.seed), reply["answer"])
-    except Mistake as mistake:
-        return mistake.secret if secret else str(mistake)
-    except Exception as failure:
-        student.result.alarms.append(
-            f"{question.name}: o juiz parou com {type(failure).__name__}; confira a resposta à mão"
-        )
-        return "a resposta tem um formato que não soube julgar."
-    return None
+    with _one_at_a_time:
+        verdict = student.assignment.judge(question, case, reply["answer"])
+    if verdict.failure:
+        told = f"{question.name}: o juiz parou com {verdict.failure}; confira a resposta à mão"
+        student.result.alarms.append(told)
+    return verdict.secret if secret and verdict.hint is not None else verdict.hint
 
 
 def _explain(error: dict[str, Any], question: Question, case: Case, longest: int, *, secret: bool) -> str:
@@ -226,12 +223,23 @@ class _Stopped(Exception):
 class _Student:
     """O processo de uma entrega, refeito quando morre, com as células que o deixam no ponto de responder."""
 
-    def __init__(self, sandbox: Sandbox, notebook: Cells, deadlines: Deadlines, result: Result, *, alone: bool) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        sandbox: Sandbox,
+        notebook: Cells,
+        deadlines: Deadlines,
+        result: Result,
+        *,
+        alone: bool,
+    ) -> None:
+        self.assignment = assignment
         self.sandbox = sandbox
         self.notebook = notebook
         self.longest = max((source.count("\n") + 1 for source in notebook.cells), default=0)
         self.deadlines = deadlines
         self.result = result
+        self.replies = Replies(result.replies, assignment.cases())
         self.late = False
         # O que uma célula não fez aqui e fez no caderno: só interessa se custou pontos.
         self.differences: list[str] = []
@@ -254,6 +262,9 @@ class _Student:
         Raises:
             _Stopped: o processo morreu, passou do prazo ou trapaceou no canal.
         """
+        known = self.replies.find(case)
+        if known is not None:
+            return known
         channel = self._ready()
         seconds = min(self.deadlines.call, self._left())
         name = case.message["function"]
@@ -266,6 +277,8 @@ class _Student:
         if _is_late(reply):
             self.late = True
             self.result.alarms.append(f"{name}: prazo esgotado")
+        else:
+            self.replies.keep(case, reply)
         return reply
 
     def _ready(self) -> Channel:

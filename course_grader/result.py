@@ -58,6 +58,7 @@ class Result:
         alarms: o que o professor deve olhar (prazos, processos mortos, respostas forjadas).
         seconds: quanto a correção levou.
         fingerprint: resumo do código sem comentários nem espaços, para achar entregas iguais; vazio se não há código.
+        replies: o que se respondeu a cada chamada, para julgar de novo (:mod:`course_grader.replies`).
     """
 
     questions: list[QuestionResult]
@@ -65,6 +66,7 @@ class Result:
     alarms: list[str] = field(default_factory=list)
     seconds: float = 0.0
     fingerprint: str = ""
+    replies: dict[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -117,7 +119,8 @@ def blank(assignment: Assignment, previous: Result | None = None) -> Result:
     ]
     if previous is None:
         return Result(fresh)
-    return Result(fresh, list(previous.notes), list(previous.alarms), previous.seconds, previous.fingerprint)
+    known = (previous.seconds, previous.fingerprint, dict(previous.replies))
+    return Result(fresh, list(previous.notes), list(previous.alarms), *known)
 
 
 def stale(result: Result, assignment: Assignment) -> set[str]:

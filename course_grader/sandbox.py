@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 
-from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment, executable
+from course_grader.bubblewrap import SandboxError, bubblewrap_command, environment, executable, shown
 from course_grader.channel import Channel, MemoryAbuse
 from course_grader.clock import Clock
 from course_grader.inside.lockdown import Limits
@@ -148,6 +148,7 @@ class Sandbox:
             "limits": asdict(self.confinement.limits),
             "isolate": self.confinement.isolated and self.confinement.nested,
             "strict": self.confinement.isolated,
+            "shown": shown(),
             "user": FIRST_USER + (os.getpid() * 16 + self.slot) % USERS if self.confinement.isolated else 0,
         }
         python = [executable(), "-s", "-P", "-m", "inside", str(theirs.fileno()), json.dumps(options)]

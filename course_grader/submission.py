@@ -342,9 +342,9 @@ def _checked(path: Path, label: str, moodle: re.Pattern[str]) -> Submission:
 
 def _latest(group: list[Submission], functions: Sequence[str]) -> Submission:
     """A entrega que conta: a mais recente das que têm alguma função pedida."""
-    if len(group) == 1:
-        return group[0]
     latest = time.time() + DAY
+    if len(group) == 1:
+        return _doubted(group[0], latest)
 
     def rank(submission: Submission) -> tuple[bool, bool, bool, float, int]:
         found = _defined(submission, functions)
@@ -365,7 +365,14 @@ def _latest(group: list[Submission], functions: Sequence[str]) -> Submission:
     if tied:
         names = ", ".join(submission.file for submission in tied)
         newest.alarms.append(f"contou {newest.file}, mas {names} tem a mesma data; veja qual é a entrega")
-    return newest
+    return _doubted(newest, latest)
+
+
+def _doubted(submission: Submission, latest: float) -> Submission:
+    """A entrega que conta, com um alarme se a sua data não pode ser verdade."""
+    if submission.when > latest:
+        submission.alarms.append(f"{submission.file} tem data no futuro; o prazo não se pode conferir por ela")
+    return submission
 
 
 def _defined(submission: Submission, functions: Sequence[str]) -> int:

@@ -13,8 +13,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
-from . import lockdown, serve, stand_ins
+from . import landlock, lockdown, serve, stand_ins
 from .lockdown import Limits
 
 
@@ -47,13 +48,15 @@ class Host:
         isolate: se cada filho ganha os seus espaços de nomes; sem isto, a caixa serve a uma entrega só.
         user: o usuário de cada filho, se somos root.
         strict: se o filho perde os privilégios e o filtro de chamadas vale; só é falso sem a caixa.
+        shown: o que a caixa mostra, e que ele pode ler.
     """
 
-    def __init__(self, limits: Limits, *, isolate: bool, user: int, strict: bool) -> None:
+    def __init__(self, limits: Limits, *, isolate: bool, user: int, strict: bool, shown: Sequence[str]) -> None:
         self.limits = limits
         self.isolate = isolate
         self.user = user
         self.strict = strict
+        self.shown = shown
         self._mapped, self._private = lockdown.mapped_bytes(), lockdown.private_bytes()
         self._guardian = self._child = 0
 
@@ -126,6 +129,9 @@ class Host:
             lockdown.set_limits(self.limits, self._mapped, self._private)
             if self.strict:
                 lockdown.drop_privileges(self.user)
+                # Antes do filtro de chamadas, que não deixa passar as dele.
+                shown = [*self.shown, "/proc", "/dev", *lockdown.SCRATCH]
+                landlock.restrict(shown, [*lockdown.SCRATCH, "/dev/null", "/dev/zero"])
                 lockdown.forbid_system_calls()
             os.chdir("/tmp")
         except BaseException as error:
@@ -146,7 +152,7 @@ def main(arguments: list[str]) -> int:
     options = json.loads(arguments[1])
     preload()
     limits = Limits(**options["limits"])
-    host = Host(limits, isolate=options["isolate"], user=options["user"], strict=options["strict"])
+    host = Host(limits, **{name: options[name] for name in ("isolate", "user", "strict", "shown")})
     failure = host.start(control, None)
     if failure and host.isolate:
         # Há sistemas em que a caixa existe mas não deixa criar outra dentro: então uma caixa por entrega.

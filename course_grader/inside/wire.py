@@ -33,6 +33,7 @@ NUMPY_DTYPES = tuple(name for name in TORCH_DTYPES if name != "bfloat16")
 
 MAX_LINE = 256 * 2**10  # bytes da linha de JSON de uma resposta
 MAX_DIMS = 8
+MAX_BITS = 1024  # de um inteiro
 MAX_SIZE = 2**31  # de um eixo; nenhuma resposta do curso chega perto, e o produto ainda cabe em 64 bits
 MAX_DEPTH = 8
 
@@ -96,7 +97,7 @@ class Encoder:
             return {"k": "none"}
         if kind is bool:
             return {"k": "bool", "v": value}
-        if kind is int and value.bit_length() <= 1024:
+        if kind is int and value.bit_length() <= MAX_BITS:
             return {"k": "int", "v": str(value)}
         if kind is float:
             return {"k": "float", "v": value.hex()}
@@ -192,10 +193,7 @@ class Decoder:
         if kind == "bool" and type(node.get("v")) is bool:
             return node["v"]
         if kind in ("int", "float") and type(node.get("v")) is str and len(node["v"]) < 400:
-            try:
-                return int(node["v"]) if kind == "int" else float.fromhex(node["v"])
-            except (ValueError, OverflowError):
-                raise WireError("número malformado") from None
+            return _number(kind, node["v"])
         if kind == "str" and type(node.get("v")) is str:
             if self.caps and len(node["v"]) > self.caps.text:
                 raise WireError("texto longo demais")
@@ -245,6 +243,17 @@ class Decoder:
         array = np.frombuffer(buffer, np.uint8) != 0 if dtype == "bool" else np.frombuffer(buffer, dtype)
         array = array.reshape(shape)
         return array[()] if kind == "scalar" else array
+
+
+def _number(kind: str, text: str) -> int | float:
+    try:
+        value = int(text) if kind == "int" else float.fromhex(text)
+    except (ValueError, OverflowError):
+        raise WireError("número malformado") from None
+    # O que não se codifica também não se decodifica: dois valores diferentes nunca têm o mesmo nó.
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise WireError("inteiro grande demais")
+    return value
 
 
 def _tensor(buffer: bytearray, dtype: str, shape: list[int], *, grad: bool) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,16 @@ class Same(Question):
 EXERCISE = Exercise("a", (Same(),))
 """
 OWN_JUDGE = "def judge(self, inputs, answer): number_answer(answer)"
+RECORDING_JUDGE = """def judge(self, inputs, answer):
+        from course_lib.exercises.answers import Mistake
+        JUDGED.append(answer)
+        if answer is None and len(JUDGED) == 1 or isinstance(answer, str) and answer == "engano":
+            raise Mistake("dica", "oculta")
+        if isinstance(answer, str) and answer == "erro":
+            1 / 0
+
+JUDGED = []
+"""
 
 
 @pytest.mark.parametrize(
@@ -104,3 +116,26 @@ def test_a_hidden_case_never_quotes_a_number_the_student_chose(wrong):
     assert "860863" in str(caught.value)
     assert "860863" not in caught.value.secret
     assert "860863" not in caught.value.about("média").secret
+
+
+def test_equal_answers_are_judged_once_and_others_each_on_its_own():
+    assignment = define(DEFINITION.replace(OWN_JUDGE, RECORDING_JUDGE), "a.py", 0)
+    assignment.draw()
+    (question,), (case, other, *_) = assignment.exercise.questions, assignment.hidden["q1"]
+    judged = sys.modules[type(question).__module__].JUDGED
+    judged[:] = ["o ensaio do sorteio já passou"]
+    answers = [
+        *(1, 1.0, True, "1", None, [1], (1,), {"a": 1}, {"b": 1}, 2**1000, 2**1001, 0.0, -0.0),
+        *(torch.ones(2), torch.ones(2).double(), torch.ones(2, 1), torch.ones(2).requires_grad_(), np.ones(2)),
+        *(np.float64(1), np.array(1.0), torch.tensor([1.0, torch.nan]), [torch.zeros(1), torch.ones(1)]),
+        [torch.ones(1), torch.zeros(1)],
+    ]
+    for _ in range(2):
+        for answer in answers:
+            assert assignment.judge(question, case, answer).hint is None
+    assert len(judged) == 1 + len(answers)
+    assignment.judge(question, other, answers[0])
+    assert len(judged) == 2 + len(answers)
+    assert assignment.judge(question, case, "engano").hint == assignment.judge(question, case, "engano").hint == "dica"
+    assert assignment.judge(question, case, "engano").secret == "oculta"
+    assert assignment.judge(question, case, "erro").failure == "ZeroDivisionError"

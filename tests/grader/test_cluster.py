@@ -14,8 +14,13 @@ import pytest
 from corpus.base import answers, notebook, others
 
 from course_grader import command
+from course_grader.batch import Job
+from course_grader.grade import TryAlone
+from course_grader.result import Deadlines, blank, result_key
+from course_grader.sandbox import Confinement
+from course_grader.submission import Submission
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 N = 10
 
@@ -74,3 +79,39 @@ def test_each_submission_is_marked_exactly_once(needs_sandbox, cluster, tmp_path
     # Nada ficou por fazer: localmente, o mesmo comando não corrige mais nenhuma.
     assert command.main(arguments[:-2]) == 0
     assert len(list(output.glob("resultados/*.json"))) == N
+
+
+@pytest.mark.filterwarnings("default")
+def test_who_is_late_in_company_is_graded_again_alone(tmp_path, monkeypatch, assignment):
+    """Um prazo que acaba com as máquinas cheias não vale: a entrega se corrige de novo, no fim, sem mais nenhuma."""
+    from course_grader import cluster
+
+    busy, tried = [], []
+
+    def grade(content, assignment, sandbox, deadlines, previous, *, alone):
+        busy.append(content)
+        tried.append((content, alone, len(busy) if alone else 1))
+        try:
+            if content == b"1" and not alone:
+                raise TryAlone
+            return blank(assignment)
+        finally:
+            busy.remove(content)
+
+    monkeypatch.setattr(cluster, "grade_submission", grade)
+    jobs = []
+    for n in range(3):
+        path = tmp_path / f"{n}.ipynb"
+        path.write_bytes(b"%d" % n)
+        jobs.append(Job(result_key(b"%d" % n, assignment, Deadlines()), Submission(f"aluno{n}", "", path), [n]))
+    with distributed.LocalCluster(1, threads_per_worker=2, processes=False, dashboard_address=None) as local:
+        engine = cluster.Cluster(local.scheduler_address, assignment, Confinement(), Deadlines())
+        try:
+            done = [(job.owners[0], outcome) for job, outcome in engine.grade(jobs)]
+        finally:
+            engine.close()
+    assert [n for n, _ in done][-1] == 1
+    assert sorted(n for n, _ in done) == [0, 1, 2]
+    assert not [outcome for _, outcome in done if isinstance(outcome, Exception)]
+    assert tried[-1] == (b"1", True, 1)
+    assert [alone for _, alone, _ in tried] == [False, False, False, True]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from benchmarks.copies import REWRITTEN, evaluate, make_class
+from course_grader import copies
 from course_grader.copies import Source, near_copies
 
 ONE = """
@@ -61,6 +62,16 @@ def test_what_was_given_is_not_a_copy():
     ]
     assert near_copies(edited, [given]) == []
     assert near_copies(edited, [])
+
+
+def test_what_a_code_is_made_of():
+    """Nomes, números e textos são todos iguais, e nenhum some: os sinais e o que vem depois de um ponto ficam."""
+    symbols = [symbol for symbol, _ in copies._symbols("x1 = y[0:.5] * 1.5e3 + len('a')  # nada\nz.flatten(1)\n")]
+    number, name = "número", "nome"
+    assert symbols == [
+        *(name, "=", name, "[", number, ":", number, "]", "*", number, "+", "len", "(", "texto", ")"),
+        *(name, ".", "flatten", "(", number, ")"),
+    ]
 
 
 @pytest.mark.parametrize("seed", [100, 101])

@@ -17,6 +17,7 @@ from course_grader import grade as grading
 from course_grader import result as result_module
 from course_grader.assignment import HIDDEN_CASES, define, load_assignment
 from course_grader.grade import grade_submission
+from course_grader.replies import Replies
 from course_grader.result import Deadlines, Result, grader_version, result_key
 from course_grader.suspicion import suspicions
 from course_lib import exercises, runtime
@@ -448,3 +449,43 @@ def interpolate(z_a, z_b, n):
     assert marks["q3"] == 0.5
     assert by_case.questions[2].hint
     assert by_part.digest != assignment.digest
+
+
+class NoBox:
+    """Uma caixa que não se pode abrir."""
+
+    def open(self):
+        raise AssertionError("abriu a caixa")
+
+    def kill(self):
+        pass
+
+
+def test_a_mended_judge_judges_again_what_was_answered(sandbox, double):
+    """Consertado só o juiz, ninguém é executado de novo; e a nota é a de quem corrigisse tudo outra vez."""
+    content = notebook("import torch", "def double(x): return 2 * x", "def twice(x): return 2 * x")
+    first = grade_submission(content, double, sandbox, FAST)
+    assert [question.mark for question in first.questions] == [3, 1]
+    mended = define(DEFINITION.replace("if not close(value, inputs", "if close(value, inputs"), "dobro.py", 5)
+    again = grade_submission(content, mended, NoBox(), FAST, first)
+    assert [question.mark for question in again.questions] == [0, 0]
+    assert again.questions == grade_submission(content, mended, sandbox, FAST).questions
+    # Quem errava no primeiro caso não respondeu aos outros: só este se executa outra vez.
+    wrong = notebook("import torch", "def double(x): return 3 * x")
+    first = grade_submission(wrong, double, sandbox, FAST)
+    with pytest.raises(AssertionError, match="abriu a caixa"):
+        grade_submission(wrong, mended, NoBox(), FAST, first)
+    assert grade_submission(wrong, mended, sandbox, FAST, first).total == 3
+    # Guardado em disco e de volta, e mudadas as entradas: então se executa.
+    drawn = define(DEFINITION.replace("torch.randn(3", "torch.rand(3"), "dobro.py", 5)
+    with pytest.raises(AssertionError, match="abriu a caixa"):
+        grade_submission(content, drawn, NoBox(), FAST, Result.from_json(first.to_json()))
+
+
+def test_a_kept_answer_that_was_damaged_is_asked_again(sandbox, double):
+    content = notebook("import torch", "def double(x): return 2 * x", "def twice(x): return 2 * x")
+    first = grade_submission(content, double, sandbox, FAST)
+    for damage in (lambda text: "lixo", lambda text: text[:-5], lambda text: ""):
+        first.replies = {name: damage(text) for name, text in first.replies.items()}
+        case = double.hidden["q1"][0]
+        assert Replies(first.replies, [case]).find(case) is None

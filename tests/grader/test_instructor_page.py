@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,53 @@ def test_every_hint_of_the_example_is_reachable(exercise):
         assert len(hints) == 3
     questions["q1"].judge({"x": x}, centred)
     questions["q2"].judge({"x": x}, np.cov(x, rowvar=False))
+
+
+SHEET = "Identificador,Nome completo,Nota,Nota máxima,Última modificação (envio)\r\n"
+HANDED = {
+    ("Ana Souza", 101): "terça-feira, 1 dezembro 2026, 22:00",  # prorrogada por três dias
+    ("Álvaro D’Ávila", 102): "domingo, 29 novembro 2026, 20:00",
+    ("Bia Lima", 103): "terça-feira, 1 dezembro 2026, 09:00",  # dois dias começados: perde um quinto
+}
+
+
+def test_a_term_played_by_the_page_alone(exercise, needs_sandbox, tmp_path, monkeypatch, capsys):
+    """Na caixa de verdade: o prazo e as prorrogações da página, uma questão consertada, e o que volta ao Moodle."""
+    definition, answer = exercise
+    monkeypatch.chdir(tmp_path)
+    (rules,) = re.findall(r"```toml\n(prazo = .*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    Path("regras.toml").write_text(rules.replace("102", "999"), encoding="utf-8")
+    mistaken = definition.replace("np.cov(x, rowvar=False)", "np.cov(x, rowvar=False) * 39 / 40")
+    mistaken = mistaken.replace("yield right * 39 / 40", "yield right * 40 / 39")
+    assert mistaken.count("39 / 40") == 1
+    Path("centrar.py").write_text(mistaken, encoding="utf-8")
+    sheet = SHEET
+    for (name, number), when in HANDED.items():
+        folder = Path(f"entregas/{name}_{number}_assignsubmission_file_")
+        folder.mkdir(parents=True)
+        (folder / "centrar.ipynb").write_bytes(notebook(f"# {number}\n{answer}"))
+        sheet += f'Participante {number},{name},,"10,00","{when}"\r\n'
+    Path("planilha.csv").write_bytes(sheet.encode("utf-8-sig"))
+    arguments = ["centrar.py", "entregas/", "--saida", "notas/", "--regras", "regras.toml", "--moodle", "planilha.csv"]
+    assert command.main(arguments) == 0
+    assert "não está na turma: 999" in capsys.readouterr().out
+    assert sent("Nota") == ["4,00", "4,00", "3,20"]
+    # O engano era do professor: consertado, só a q2 muda, e quem estava certo não se executa outra vez.
+    Path("centrar.py").write_text(definition, encoding="utf-8")
+    assert command.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "Só se corrige de novo o que mudou: q2, em 3 entregas" in told
+    assert sent("Nota") == ["10,00", "10,00", "8,00"]
+    before, after = Path("planilha.csv").read_bytes(), Path("notas/moodle-planilha.csv").read_bytes()
+    assert re.sub(rb',"\d+,00","10,00"', b',,"10,00"', after) == before
+    with open("notas/mudancas.csv", encoding="utf-8-sig", newline="") as file:
+        changed = {(row["estudante"], row["nota de"]) for row in csv.DictReader(file, delimiter=";")}
+    assert {title for _, title in changed} == {"q2", "total", "atraso"}
+    with zipfile.ZipFile("notas/devolutivas.zip") as package:
+        assert sorted(name.split("_")[1] for name in package.namelist()) == ["101", "102", "103"]
+
+
+def sent(title):
+    """A coluna da planilha que vai ao Moodle."""
+    with open("notas/moodle-planilha.csv", encoding="utf-8-sig", newline="") as file:
+        return [row[title] for row in csv.DictReader(file)]

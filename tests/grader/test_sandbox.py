@@ -202,6 +202,27 @@ def test_a_folder_that_bubblewrap_refuses_is_known_at_the_start(needs_sandbox, m
         require_sandbox()
 
 
+@pytest.mark.parametrize(
+    ("told", "mode", "faults"),
+    [
+        ("bubblewrap 0.8.0", 0o755, ["CVE-2026-87766"]),
+        ("bubblewrap 0.8.0", 0o4755, ["CVE-2026-87766", "CVE-2026-41163"]),
+        ("bubblewrap 0.11.2", 0o4755, ["CVE-2026-87766"]),
+        ("bubblewrap 0.12", 0o4755, []),
+        ("bubblewrap 0.13.1", 0o755, []),
+        ("outra coisa", 0o4755, []),
+    ],
+)
+def test_a_bubblewrap_with_a_known_fault_is_told(tmp_path, monkeypatch, told, mode, faults):
+    path = tmp_path / "bwrap"
+    path.write_text(f"#!/bin/sh\necho '{told}'\n")
+    path.chmod(mode)
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: str(path))
+    said = bubblewrap.known_faults()
+    assert [fault for line in said for fault in faults if fault in line] == faults
+    assert len(said) == len(faults)
+
+
 def test_without_bubblewrap_it_says_how_to_install(monkeypatch):
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: None)
     with pytest.raises(SandboxError, match="apt-get install bubblewrap"):

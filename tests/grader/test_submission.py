@@ -260,6 +260,16 @@ def test_a_date_in_the_future_replaces_nobody(tmp_path):
     assert "data no futuro" in item.alarms[0]
 
 
+@pytest.mark.parametrize("others", [(), ("Ana (1).ipynb",)])
+def test_the_one_that_counts_is_doubted_if_its_date_is_in_the_future(tmp_path, others):
+    for name in ("ana.ipynb", *others):
+        put(tmp_path / name, when=4_000_000_000)
+    (item,), _ = find_submissions(tmp_path)
+    assert f"{item.file} tem data no futuro; o prazo" in item.alarms[-1]
+    put(tmp_path / "bia.ipynb", when=100)
+    assert find_submissions(tmp_path)[0][1].alarms == []
+
+
 def test_blind_marking_and_namesakes_can_be_told_apart(tmp_path):
     for number in (101, 102):
         put(tmp_path / f"Participante_{number}_assignsubmission_file_" / "a.ipynb")

@@ -270,6 +270,12 @@ def test_the_discussion_is_entered_in_one_file_and_reaches_everything(turma, tmp
     assert path.read_bytes().decode("utf-8-sig") == (
         "identificador;estudante;A ideia (0 a 1);O limite (0 a 1);comentário\r\n;Ana;;;\r\n;Bia;;;\r\n"
     )
+    # Pela metade ainda não conta: a coluna, o total e a planilha dizem o mesmo.
+    begun = path.read_bytes().decode("utf-8-sig").replace(";Ana;;;", ";Ana;1;;")
+    path.write_bytes(begun.encode())
+    marks = turma("--moodle", "p.csv", toml=DISCUSSION)
+    assert (marks["Ana"]["q4"], marks["Ana"]["total"]) == ("", "10")
+    path.write_bytes(begun.replace(";Ana;1;;", ";Ana;;;").encode("utf-8-sig"))
     # O Excel grava do seu jeito, e o professor, com vírgula.
     text = path.read_bytes().decode("utf-8-sig").replace(";Ana;;;", ";Ana;1;0,5;Muito bom")
     path.write_bytes(text.replace("\r\n", "\r").encode("cp1252"))

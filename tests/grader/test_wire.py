@@ -101,7 +101,8 @@ TENSOR = {"k": "tensor", "dtype": "float32", "shape": [2], "grad": False}
     [
         None, 3, [], {}, {"k": "pickle"}, {"k": ["x"]}, {"k": "module", "class": "os:system"},
         {"k": "int", "v": 3}, {"k": "int", "v": "9" * 500}, {"k": "int", "v": "x"}, {"k": "float", "v": "0x1p99999"},
-        {"k": "float", "v": 1.0}, {"k": "bool", "v": 1}, {"k": "str", "v": "x" * 20_000}, {"k": "str", "v": None},
+        {"k": "int", "v": "9" * 320}, {"k": "float", "v": 1.0}, {"k": "bool", "v": 1},
+        {"k": "str", "v": "x" * 20_000}, {"k": "str", "v": None},
         {"k": "list"}, {"k": "list", "items": {}}, {"k": "list", "items": [{"k": "none"}] * 5_000},
         {"k": "dict", "keys": ["a"], "items": []}, {"k": "dict", "keys": [[]], "items": [{"k": "none"}]},
         TENSOR | {"dtype": "object"}, TENSOR | {"dtype": ["float32"]}, TENSOR | {"shape": "2"},
@@ -109,7 +110,7 @@ TENSOR = {"k": "tensor", "dtype": "float32", "shape": [2], "grad": False}
         TENSOR | {"shape": [2**40]}, TENSOR | {"shape": [10**7]}, TENSOR | {"shape": [0, 2**30, 2**30]},
         TENSOR | {"shape": [2**20] * 4}, TENSOR | {"k": "array", "dtype": "bfloat16"}, TENSOR | {"k": "scalar"},
     ],
-    ids=range(33),
+    ids=range(34),
 )  # fmt: skip
 def test_malformed_node_is_refused_before_reading_a_byte(node):
     def take(n):
