@@ -514,6 +514,53 @@ def test_second_build_executes_nothing(built_book: BuiltBook) -> None:
     assert "executando" not in result.stdout
 
 
+@pytest.mark.livro
+def test_a_build_in_which_nothing_changed_does_nothing(tmp_path: Path) -> None:
+    chapter = small_book(tmp_path, ["um"]) / "um.ipynb"
+    write_notebook(chapter, "print('certo')")
+
+    def untouched() -> bool:
+        """Se a construção disse que nada mudou, e não mexeu na página."""
+        page = tmp_path / "_build" / "html" / "chapters" / "um.html"
+        before = page.stat().st_mtime_ns if page.exists() else 0
+        result = run_build(tmp_path)
+        assert result.returncode == 0, result.stdout
+        same = "nada mudou" in result.stdout
+        assert not same or page.stat().st_mtime_ns == before
+        return same
+
+    assert not untouched()
+    assert untouched()
+    # A volta atrás, depois de uma construção que falhou: as páginas podem ter ficado pela metade.
+    before = chapter.read_bytes()
+    write_notebook(chapter, "raise RuntimeError('erro plantado')")
+    assert run_build(tmp_path).returncode != 0
+    chapter.write_bytes(before)
+    assert not untouched()
+
+
+def test_the_state_of_the_project_is_of_every_file_that_is_not_built(tmp_path: Path) -> None:
+    signature = build.Signature("a", "b", "c", "d")
+    for name in (
+        "README.md",
+        "chapters/um.ipynb",
+        "_build/html/x.html",
+        ".venv/lib/y.py",
+        "env/pyvenv.cfg",
+        "env/z.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    first = build.compute_state(tmp_path, signature)
+    for name in ("_build/html/x.html", ".venv/lib/y.py", "env/z.py"):
+        (tmp_path / name).write_text("2", encoding="utf-8")
+    assert build.compute_state(tmp_path, signature) == first
+    assert build.compute_state(tmp_path, build.Signature("a", "b", "outros", "d")) != first
+    for name in ("README.md", "chapters/um.ipynb", "chapters/novo.md"):
+        before, _ = build.compute_state(tmp_path, signature), (tmp_path / name).write_text("2", encoding="utf-8")
+        assert build.compute_state(tmp_path, signature) != before
+
+
 def write_notebook(path: Path, source: str) -> None:
     """Caderno com um título e uma célula."""
     cells = [nbformat.v4.new_markdown_cell("# Um capítulo"), nbformat.v4.new_code_cell(source)]
