@@ -541,18 +541,12 @@ def test_a_build_in_which_nothing_changed_does_nothing(tmp_path: Path) -> None:
 
 def test_the_state_of_the_project_is_of_every_file_that_is_not_built(tmp_path: Path) -> None:
     signature = build.Signature("a", "b", "c", "d")
-    for name in (
-        "README.md",
-        "chapters/um.ipynb",
-        "_build/html/x.html",
-        ".venv/lib/y.py",
-        "env/pyvenv.cfg",
-        "env/z.py",
-    ):
+    built = ("_build/html/x.html", ".venv/lib/y.py", "env/z.py")
+    for name in ("README.md", "chapters/um.ipynb", "env/pyvenv.cfg", *built):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1", encoding="utf-8")
     first = build.compute_state(tmp_path, signature)
-    for name in ("_build/html/x.html", ".venv/lib/y.py", "env/z.py"):
+    for name in built:
         (tmp_path / name).write_text("2", encoding="utf-8")
     assert build.compute_state(tmp_path, signature) == first
     assert build.compute_state(tmp_path, build.Signature("a", "b", "outros", "d")) != first
