@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,14 @@ def pytest_configure() -> None:
     """Um processo começado por ``nohup … &`` ignora o Ctrl-C, e assim os seus filhos, a quem os testes o mandam."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    give_a_home()
+
+
+def give_a_home() -> None:
+    """Sem uma casa em que escrever, uma só para os testes: o IPython reclama, e o Firefox nem abre."""
+    if not os.access(Path.home(), os.W_OK):
+        os.environ["HOME"] = tempfile.mkdtemp(prefix="casa-dos-testes-")
+        atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,12 @@ def open_firefox(program: str, profile: Path) -> Iterator[Firefox]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            address = next(found[1] for found in map(ADDRESS.search, process.stderr) if found)
+            # Quem não abre não fecha a saída, e a leitura esperaria para sempre.
+            impatience = threading.Timer(LONG, process.kill)
+            impatience.start()
+            address = next((found[1] for found in map(ADDRESS.search, process.stderr) if found), None)
+            impatience.cancel()
+            assert address, f"o Firefox não abriu em {LONG} s"
             connection = loop.run_until_complete(_connect(f"{address}/session"))
             yield Firefox(loop, connection)
             connection.close()

@@ -43,7 +43,8 @@ def read_texts() -> Iterator[tuple[str, str]]:
 def foreign(text: str) -> list[str]:
     """O que um texto manda instalar pelo nome e não é de ninguém que se conheça."""
     found = []
-    for advice in INSTALL.finditer(text):
+    # Um comando pode ir em duas linhas.
+    for advice in INSTALL.finditer(re.sub(r"\\\n\s*", " ", text)):
         # Até o fim do comando: um comentário, outro comando, ou a aspa que o cerca numa mensagem.
         words = re.split(r"\s#|&&|\|\||;|\\n|\$|(?<=\S)'(?=[,)\s\\]|$)", advice["what"])[0]
         try:
@@ -72,6 +73,7 @@ def test_nothing_is_advised_by_a_name_that_is_not_ours() -> None:
         ('pip install "course-lib[correcao]"', ["course-lib[correcao]"]),
         ("`pip install course_lib` e pronto", ["course_lib"]),
         ("%pip install -q curso jupyterlab", ["curso"]),
+        ("pip install numpy \\\n  curso", ["curso"]),
         ("print('falta x: pip install course-lib')", ["course-lib"]),
         ('pip install jupyterlab "course-lib[cadernos] @ git+https://github.com/a/b@v1"   # uma vez', []),
         ("pip install -r requirements.txt --extra-index-url https://x numpy", []),

@@ -164,7 +164,7 @@ def _of_the_verdicts(value: Tensor, right: Tensor) -> Iterator[str]:
     wrong = value != right
     pairs = {(float(a), float(b)) for a, b in zip(right[wrong], value[wrong], strict=True)}
     if len(pairs) < 3:
-        told = " e ".join(f"o que é {a:g} saiu {b:g}" for a, b in sorted(pairs))
+        told = " e ".join(f"o que é {int(a)} saiu {int(b)}" for a, b in sorted(pairs))
         yield f"Há um engano só, e se repete: {told}."
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_grader.assignment import HIDDEN_CASES
 from course_lib.exercises import CheckFailed, definitions, open_exercise
 from course_lib.exercises.question import Exercise, Question
 
@@ -160,7 +161,8 @@ def test_planted_mistakes_fail_on_fresh_inputs_too(exercise, planted, question):
     mistakes = [answer for name, answer, _ in planted.MISTAKES if name == question.name]
     for answer in mistakes:
         caught = 0
-        for seed in range(100, 104):
+        # Seis sementes seguidas, como as de uma turma: há questões que alternam seis casos.
+        for seed in range(100, 100 + HIDDEN_CASES):
             try:
                 question.judge(question.make_inputs(seed), answer(*question.make_inputs(seed).values()))
             except Exception:

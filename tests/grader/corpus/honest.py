@@ -154,8 +154,8 @@ HONEST = [
         ),
     ),
     entry(
-        "parcial-devolve-numpy",
-        7,
+        "honesta-devolve-numpy",
+        FULL,
         *answers(
             *others("q3"),
             q3="def interpolate(z_a, z_b, n):\n"
