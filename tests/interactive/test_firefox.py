@@ -14,8 +14,8 @@ STATE = "document.querySelector('.curso-demo').dataset.state"
 SEEN = """[...document.querySelectorAll('.cd-stage canvas')].map((canvas) => canvas.toDataURL()).join(' ')
   + document.querySelector('.cd-stage').innerText"""
 CONTROL = "document.querySelector('.cd-stage :is(input, select, canvas[tabindex], button:not([disabled]))')"
-# A seta para a direita, no código do WebDriver.
-ARROW = "\ue014"
+# As setas para os lados, no código do WebDriver.
+LEFT, ARROW = "\ue012", "\ue014"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def test_demo_lives_in_firefox(firefox: Firefox, tmp_path: Path, name: str) -> N
     kind = firefox.evaluate(f"{CONTROL}.tagName")
     if kind == "BUTTON":
         firefox.click(CONTROL)
-    for key in {"BUTTON": [], "CANVAS": [" ", ARROW, ARROW]}.get(kind, [ARROW]):
+    # Um controle que já está no fim só anda para trás.
+    ends = firefox.evaluate(f"{CONTROL}.type === 'range' && {CONTROL}.value === {CONTROL}.max")
+    for key in {"BUTTON": [], "CANVAS": [" ", ARROW, ARROW]}.get(kind, [LEFT if ends else ARROW]):
         firefox.press(key)
     firefox.wait(f"({SEEN}) !== window.before")
     assert firefox.problems == []
