@@ -18,8 +18,14 @@ from course_lib.studies import Study, StudyError, load_study, save_study, study_
 from course_lib.text import number
 
 
+def identity(header: dict[str, Any]) -> dict[str, Any]:
+    """O que não pode mudar no meio de um estudo: tudo, menos quantas são as sementes."""
+    config = {key: value for key, value in header.get("config", {}).items() if key != "seeds"}
+    return {**header, "config": config}
+
+
 def resume(name: str, path: Path, header: dict[str, Any]) -> Study:
-    """O estudo ``name`` gravado até aqui em ``path``, ou um novo.
+    """O estudo ``name`` gravado até aqui em ``path``, ou um novo; pode vir com sementes a mais.
 
     Raises:
         ValueError: o que está lá é de outra configuração.
@@ -30,8 +36,9 @@ def resume(name: str, path: Path, header: dict[str, Any]) -> Study:
     if not path.exists():
         return Study(study_command(name), header)
     study = load_study(name, path)
-    same = study.header == header
+    same = identity(study.header) == identity(header)
     checks.require(same, f"{path}: é de outra configuração ou de outros dados; apague-o, ou escolha outra --saida")
+    study.header = header
     return study
 
 

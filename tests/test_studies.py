@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.study import run_variants
 from course_lib.metrics import SampleReport, network_evaluations
 from course_lib.models.layers import class_count
 from course_lib.recipes import RECIPES
@@ -277,3 +278,24 @@ def test_the_diffusion_without_labels_is_of_the_weights_that_ship():
     (with_label,) = (value for label, value in card.metrics.items() if label.startswith("Fréchet de 500"))
     assert study["report"]["n"] == 500
     assert study["report"]["frechet"] > 2 * with_label
+
+
+def test_a_study_takes_more_seeds_and_refuses_another_configuration(tmp_path):
+    path = tmp_path / "estudo.json"
+    trained = []
+
+    def train(variant: str, seed: int) -> tuple[dict[str, float], float]:
+        trained.append((seed, variant))
+        return {"erro": 1.0}, 0.1
+
+    def run(images: int, seeds: tuple[int, ...]):
+        header = {"config": {"images": images, "seeds": seeds}}
+        return run_variants("estudo", path, header, seeds, ("a", "b"), train)
+
+    run(10, (0,))
+    study = run(10, (0, 1))
+    # Só o que faltava.
+    assert trained == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+    assert load_study("estudo", path).header == study.header == {"config": {"images": 10, "seeds": [0, 1]}}
+    with pytest.raises(ValueError, match="outra configuração"):
+        run(20, (0, 1))
