@@ -137,19 +137,19 @@ def write_signature(path: Path, signature: Signature) -> None:
     path.write_text(json.dumps(asdict(signature), indent=1), encoding="utf-8")
 
 
-def compute_state(root: Path, signature: Signature) -> str:
-    """O que distingue um projeto de outro: a assinatura, e cada arquivo, menos os do ambiente e os que se constroem."""
+def hash_project(root: Path) -> str:
+    """SHA-256 de cada arquivo do projeto, menos os do ambiente e os que se constroem."""
     found = []
     for folder, folders, names in os.walk(root):
         here = Path(folder)
         folders[:] = [name for name in folders if not name.startswith((".", "_")) and not name.endswith(".egg-info")]
         folders[:] = [name for name in folders if not (here / name / "pyvenv.cfg").exists()]
         found += [here / name for name in names if not name.startswith(".")]
-    return json.dumps(asdict(signature)) + hash_files(root, (path for path in found if path.is_file()))
+    return hash_files(root, (path for path in found if path.is_file()))
 
 
 def read_finished(path: Path) -> dict[str, str]:
-    """O que a última construção inteira deixou dito: o estado do projeto e a conta dos números; vazio, se nada."""
+    """O que a última construção inteira deixou dito: os arquivos de que saiu e a conta dos números; vazio, se nada."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -325,10 +325,11 @@ def build_book(root: Path) -> int:
     page = build / "html" / "index.html"
     environ = kernel_environment(root, os.environ)
     signature = compute_signature(root, environ)
-    state, last = compute_state(root, signature), read_finished(finished)
-    if last.get("state") == state and page.exists():
+    project, last = hash_project(root), read_finished(finished)
+    if last.get("project") == project and read_signature(kept) == signature and page.exists():
         print("Livro: nada mudou desde a última construção.")
-        return announce(page, last["numbers"], start, executed=0)
+        announce(page, last["numbers"], start, executed=0)
+        return 0
     finished.unlink(missing_ok=True)
     print(f"Livro: {discard_stale(build, read_signature(kept), signature)}.", flush=True)
     # Antes de executar: o que uma construção interrompida deixar guardado já é desta assinatura.
@@ -345,22 +346,20 @@ def build_book(root: Path) -> int:
         return report.status
     # Um capítulo pode ter baixado o MNIST: sem isto, a próxima construção acharia que os dados mudaram. Do resto fica o
     # que havia no começo: o que se editou durante a construção é novidade para a próxima.
-    downloaded = replace(signature, data=data_in_use(environ))
-    write_signature(kept, downloaded)
+    write_signature(kept, replace(signature, data=data_in_use(environ)))
     numbers = compare_numbers(root, signature, build / "numeros.txt")
-    state = state.replace(json.dumps(asdict(signature)), json.dumps(asdict(downloaded)))
-    finished.write_text(json.dumps({"state": state, "numbers": numbers}), encoding="utf-8")
-    return announce(page, numbers, start, executed=len(chapters.executed))
+    finished.write_text(json.dumps({"project": project, "numbers": numbers}), encoding="utf-8")
+    announce(page, numbers, start, executed=len(chapters.executed))
+    return 0
 
 
-def announce(page: Path, numbers: str, start: float, *, executed: int) -> int:
-    """Diz que o livro está pronto, e onde; devolve o código de saída."""
+def announce(page: Path, numbers: str, start: float, *, executed: int) -> None:
+    """Diz que o livro está pronto, e onde."""
     print(numbers)
     seconds = number(time.monotonic() - start, ".0f")
     print(
         f"\n✔ Livro pronto em {seconds} s, sem avisos ({executed} capítulo(s) executado(s)). Abra:\n  {page.as_uri()}"
     )
-    return 0
 
 
 if __name__ == "__main__":

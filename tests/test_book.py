@@ -539,20 +539,18 @@ def test_a_build_in_which_nothing_changed_does_nothing(tmp_path: Path) -> None:
     assert not untouched()
 
 
-def test_the_state_of_the_project_is_of_every_file_that_is_not_built(tmp_path: Path) -> None:
-    signature = build.Signature("a", "b", "c", "d")
+def test_the_hash_of_the_project_is_of_every_file_that_is_not_built(tmp_path: Path) -> None:
     built = ("_build/html/x.html", ".venv/lib/y.py", "env/z.py")
     for name in ("README.md", "chapters/um.ipynb", "env/pyvenv.cfg", *built):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1", encoding="utf-8")
-    first = build.compute_state(tmp_path, signature)
+    first = build.hash_project(tmp_path)
     for name in built:
         (tmp_path / name).write_text("2", encoding="utf-8")
-    assert build.compute_state(tmp_path, signature) == first
-    assert build.compute_state(tmp_path, build.Signature("a", "b", "outros", "d")) != first
+    assert build.hash_project(tmp_path) == first
     for name in ("README.md", "chapters/um.ipynb", "chapters/novo.md"):
-        before, _ = build.compute_state(tmp_path, signature), (tmp_path / name).write_text("2", encoding="utf-8")
-        assert build.compute_state(tmp_path, signature) != before
+        before, _ = build.hash_project(tmp_path), (tmp_path / name).write_text("2", encoding="utf-8")
+        assert build.hash_project(tmp_path) != before
 
 
 def write_notebook(path: Path, source: str) -> None:
