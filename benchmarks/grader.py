@@ -12,6 +12,7 @@ import os
 import random
 import resource
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.measure import machine
+from course_grader.result import Result
 from course_lib import console
 from course_lib.text import number, table
 
@@ -120,6 +122,14 @@ def untouched(before: list[list[str]], after: list[list[str]]) -> bool:
     return [[line[n] for n in kept] for line in before] == [[line[n] for n in kept] for line in after]
 
 
+def times(output: Path) -> tuple[list[float], list[float]]:
+    """Os segundos de cada entrega que acabou por si, e os das que só o prazo parou."""
+    results = [Result.from_json(json.loads(path.read_text("utf-8"))) for path in output.glob("resultados/*.json")]
+    late = [any("prazo esgotado" in alarm for alarm in result.alarms) for result in results]
+    both = list(zip(results, late, strict=True))
+    return [one.seconds for one, stopped in both if not stopped], [one.seconds for one, stopped in both if stopped]
+
+
 def interrupted(definition: Path, folder: Path, output: Path, options: Namespace) -> tuple[float, int, int, int]:
     """Corrige com mortes em momentos sorteados; os segundos, os processos que sobraram, os refeitos e o código."""
     source, seconds, orphans, again = random.Random(0), 0.0, 0, 0
@@ -171,16 +181,19 @@ def measure(folder: Path, options: Namespace) -> int:
     definition.write_text(text, encoding="utf-8")
     print(f"\n{options.n} entregas, {options.processos} ao mesmo tempo")
     each = run.seconds * options.processos / options.n
+    ended, endless = times(folder / "saida")
     rows = [
         ("tempo total (s)", number(run.seconds, ".0f"), f"{number(GOAL_SECONDS)} para 300"),
         ("por entrega e núcleo (s)", number(each, ".2f"), "1"),
-        ("CPU por entrega (s)", number(run.cpu_seconds / options.n, ".2f"), ""),
+        (f"o mesmo, das {len(ended)} que acabam (s)", number(statistics.fmean(ended), ".2f"), "1"),
+        (f"e das {len(endless)} paradas no prazo (s)", number(statistics.fmean(endless or [0]), ".1f"), ""),
+        ("CPU do corretor por entrega (s)", number(run.cpu_seconds / options.n, ".2f"), ""),
         ("corretor, memória sua (MB)", number(run.peak_own, ".0f"), number(GOAL_MEMORY)),
         # Com as bibliotecas do PyTorch, que se dividem entre os processos.
         ("corretor, residente (MB)", number(run.peak_resident, ".0f"), number(GOAL_RESIDENT)),
         ("código de saída", run.code, "0"),
         ("uma questão consertada (s)", number(again.seconds, ".0f"), f"{number(GOAL_REGRADE)} para 300"),
-        ("CPU por entrega (s)", number(again.cpu_seconds / options.n, ".2f"), ""),
+        ("CPU do corretor por entrega (s)", number(again.cpu_seconds / options.n, ".2f"), ""),
         ("as outras notas", "iguais" if untouched(first, second) and first != second else "MUDARAM", "iguais"),
     ]
     print(table(rows, ["", "medido", "pedido"]))

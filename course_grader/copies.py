@@ -19,11 +19,9 @@ import keyword
 import math
 import re
 import zlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -80,9 +78,9 @@ def near_copies(
         most: quantos pares, no máximo.
     """
     ready = {tuple(symbol for symbol, _ in _symbols(cell)) for cell in given}
-    excluded = set().union(*(_grams([(symbol, 0) for symbol in symbols]) for symbols in ready)) if ready else set()
+    excluded = {mark for symbols in ready for mark in _hashes(_codes(symbols))}
     prints = [_Prints(source, ready, excluded) for source in sources]
-    score = _scores([set(each.places) for each in prints])
+    score = _scores([each.marks for each in prints])
     ranked = sorted(zip(*np.nonzero(np.triu(score >= threshold)), strict=True), key=lambda pair: -score[pair])
     return [
         Pair(sources[a].student, sources[b].student, float(score[a, b]), _passages(prints[a], prints[b]))
@@ -90,16 +88,17 @@ def near_copies(
     ]
 
 
-def _scores(prints: list[set[int]]) -> np.ndarray:
+def _scores(prints: list[np.ndarray]) -> np.ndarray:
     """De cada par, a fração do menor que está no outro; o que muitos têm pesa menos."""
     n = len(prints)
-    owners = defaultdict(list)
-    for number, each in enumerate(prints):
-        for mark in each:
-            owners[mark].append(number)
     shared, whole = np.zeros((n, n)), np.zeros(n)
-    for who in owners.values():
-        weight = math.log(1 + n / len(who))
+    marks, owners = np.concatenate(prints), np.repeat(np.arange(n), [len(each) for each in prints])
+    order = np.argsort(marks, kind="stable")
+    marks, owners = marks[order], owners[order]
+    edges = [0, *(np.flatnonzero(marks[1:] != marks[:-1]) + 1).tolist(), len(marks)]
+    for start, end in pairwise(edges):
+        who = owners[start:end]
+        weight = math.log(1 + n / max(1, len(who)))
         whole[who] += weight
         if len(who) > 1:
             shared[np.ix_(who, who)] += weight
@@ -111,47 +110,56 @@ def _scores(prints: list[set[int]]) -> np.ndarray:
 
 
 class _Prints:
-    """Os resumos guardados de uma entrega, e onde está cada um."""
+    """Os resumos guardados de uma entrega, e onde está cada um; em arrays, porque uma turma inteira cabe na memória.
+
+    Attributes:
+        marks, places: cada resumo, sem repetir, e o símbolo em que o trecho dele começa.
+    """
 
     def __init__(self, source: Source, ready: set[tuple[str, ...]], excluded: set[int]) -> None:
         self.source = source
-        self.symbols: list[tuple[str, tuple[int, int]]] = []
+        symbols: list[str] = []
+        where: list[tuple[int, int]] = []
         for cell, text in enumerate(source.cells):
-            if len(self.symbols) >= MAX_TOKENS:
+            if len(symbols) >= MAX_TOKENS:
                 break
             found = _symbols(text)
             if tuple(symbol for symbol, _ in found) not in ready:
-                self.symbols += [(symbol, (cell, line)) for symbol, line in found]
-        self.symbols = self.symbols[:MAX_TOKENS]
-        marks = list(_hashes(self.symbols))
-        self.places = {marks[place]: place for place in _winnow(marks) if marks[place] not in excluded}
+                symbols += [symbol for symbol, _ in found]
+                where += [(cell, line) for _, line in found]
+        self._codes = _codes(symbols[:MAX_TOKENS])
+        self._where = np.array(where[:MAX_TOKENS], dtype=np.int32).reshape(-1, 2)
+        marks = _hashes(self._codes)
+        kept = {marks[place]: place for place in _winnow(marks) if marks[place] not in excluded}
+        self.marks = np.fromiter(kept, dtype=np.uint64, count=len(kept))
+        self.places = np.fromiter(kept.values(), dtype=np.int32, count=len(kept))
 
-    @cached_property
     def everywhere(self) -> dict[int, int]:
         """O lugar de todo trecho, guardado ou não: para mostrar o que se repete, não basta uma amostra."""
-        return {mark: place for place, mark in enumerate(_hashes(self.symbols))}
+        return {mark: place for place, mark in enumerate(_hashes(self._codes))}
 
     def lines(self, place: int) -> tuple[int, int, int]:
         """A célula do trecho, a primeira e a última linha dele nela."""
-        cell, first = self.symbols[place][1]
-        inside = [line for _, (each, line) in self.symbols[place : place + K] if each == cell]
-        return cell, first, max(inside)
+        cells, lines = self._where[place : place + K].T
+        return int(cells[0]), int(lines[0]), int(lines[cells == cells[0]].max())
 
 
 def _passages(one: _Prints, other: _Prints) -> list[tuple[str, str]]:
     """Os trechos em comum, cada um com as linhas inteiras de um lado e do outro."""
-    pairs = sorted((place, other.everywhere[mark]) for mark, place in one.places.items() if mark in other.everywhere)
+    there = other.everywhere()
+    found = zip(one.marks.tolist(), one.places.tolist(), strict=True)
+    pairs = sorted((place, there[mark]) for mark, place in found if mark in there)
     groups: list[tuple[list[int], list[int]]] = []
     for place in pairs:
-        here, there = one.lines(place[0]), other.lines(place[1])
+        sides = one.lines(place[0]), other.lines(place[1])
         if groups and all(
             now[0] == last[0] and last[1] - 3 <= now[1] <= last[2] + 3
-            for now, last in zip((here, there), groups[-1], strict=True)
+            for now, last in zip(sides, groups[-1], strict=True)
         ):
-            for now, last in zip((here, there), groups[-1], strict=True):
+            for now, last in zip(sides, groups[-1], strict=True):
                 last[1], last[2] = min(last[1], now[1]), max(last[2], now[2])
         else:
-            groups.append((list(here), list(there)))
+            groups.append((list(sides[0]), list(sides[1])))
     longest = sorted(groups, key=lambda group: group[0][1] - group[0][2])[:MAX_PASSAGES]
     return [(_cut(one.source, *here), _cut(other.source, *there)) for here, there in longest]
 
@@ -191,9 +199,13 @@ def _symbol(kind: str | None, text: str, *, after_dot: bool) -> str:
     return text if kind == "sign" or after_dot or text in _KNOWN else "nome"
 
 
-def _hashes(symbols: Sequence[tuple[str, object]]) -> list[int]:
-    codes = [zlib.crc32(symbol.encode("utf-8", "replace")) for symbol, _ in symbols]
-    packed = np.asarray(codes, dtype=np.uint64)
+def _codes(symbols: Iterable[str]) -> np.ndarray:
+    return np.array([zlib.crc32(symbol.encode("utf-8", "replace")) for symbol in symbols], dtype=np.uint32)
+
+
+def _hashes(codes: np.ndarray) -> list[int]:
+    """O resumo de cada ``K`` símbolos seguidos."""
+    packed = codes.astype(np.uint64)
     if len(packed) < K:
         return []
     # Um polinômio módulo 2^64, de potências ímpares, embaralhado no fim: o menor resumo não deve seguir o começo dele.
@@ -205,10 +217,6 @@ def _hashes(symbols: Sequence[tuple[str, object]]) -> list[int]:
         mixed *= np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(32)
     return mixed.tolist()
-
-
-def _grams(symbols: Sequence[tuple[str, object]]) -> set[int]:
-    return set(_hashes(symbols))
 
 
 def _winnow(marks: Sequence[int]) -> list[int]:

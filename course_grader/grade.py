@@ -247,6 +247,7 @@ class _Student:
         self._hushed = False
         # Segundos do relógio dos prazos: o que a máquina demora não é do estudante.
         self._left_total, self._left_cells = deadlines.total, deadlines.cells
+        self._cell_deadline = max(deadlines.cell, deadlines.compiling if notebook.compiles else 0)
         self._channel: Channel | None = None
         self._starts = 0
         self._skipped: set[int] = set()
@@ -296,7 +297,7 @@ class _Student:
     def _run(self, number: int, source: str) -> bool:
         """Executa uma célula; falso se ela custou o processo."""
         channel = self._channel
-        seconds = min(self.deadlines.cell, max(self._left_cells, HURRY), self._left())
+        seconds = min(self._cell_deadline, max(self._left_cells, HURRY), self._left())
         try:
             reply = channel.request({"op": "cell", "source": source}, (), seconds, self.deadlines.grace)
         except ChannelError as error:

@@ -34,6 +34,7 @@ _MOODLE_FOLDER = re.compile(r"^(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?:file
 _COPY = re.compile(r"^(?:c[oó]pia de|copy of)\s+|\s*\(\d+\)$|\s+-\s+(?:c[oó]pia|copy)(?:\s*\(\d+\))?$", re.IGNORECASE)
 _NOTEBOOK = re.compile(r"\.ipynb(\.(txt|json))?$", re.IGNORECASE)
 _COMMENT = re.compile(r"#.*")
+_COMPILED = re.compile(r"umap|numba|pynndescent", re.IGNORECASE)
 # O nome que o Moodle dá a todos numa avaliação anônima.
 _ANONYMOUS = {"participante", "participant"}
 DAY = 86_400.0
@@ -123,6 +124,11 @@ class Cells:
     cells: list[str]
     notes: list[str]
     ran: list[bool | None] = field(default_factory=list)
+
+    @property
+    def compiles(self) -> bool:
+        """Se o código cita o que o numba compila ao ser chamado, e que por isso demora na primeira vez."""
+        return any(_COMPILED.search(source) for source in self.cells)
 
     @property
     def fingerprint(self) -> str:

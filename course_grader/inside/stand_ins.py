@@ -33,7 +33,7 @@ DIFFERENCES = (
     "As figuras existem, mas não se desenham até que a célula as grave num arquivo.",
     "`%timeit` executa uma vez só.",
     "O joblib e o `DataLoader` trabalham num processo só, e não há GPU.",
-    "Uma célula tem 20 segundos de processador, e todas juntas, 40; uma chamada, 10.",
+    "Uma célula tem 10 segundos de processador, 20 se o caderno usa o UMAP; todas juntas, 40; uma chamada, 10.",
 )
 
 # O que se compilou na instalação, copiado ao abrir a caixa, e a pasta de cada entrega.

@@ -130,6 +130,13 @@ def test_the_whole_submission_has_a_deadline(sandbox, double):
     assert result.seconds < 20
 
 
+@pytest.mark.parametrize(("imports", "right"), [("from umap import UMAP as Map", 4), ("import numpy as np", 0)])
+def test_a_notebook_that_compiles_has_longer_for_each_cell(sandbox, double, imports, right):
+    deadlines = Deadlines(cell=1, compiling=10, call=2, grace=0.5)
+    slow = "import time\ntime.sleep(2.5)\ndouble = twice = lambda x: 2 * x"
+    assert grade(sandbox, double, f"if False: {imports}", slow, deadlines=deadlines).total == right
+
+
 def test_slow_cells_leave_time_for_the_functions(sandbox, double):
     deadlines = Deadlines(cell=4, call=2, cells=4, total=9, grace=1)
     lazy = ["import time\ntime.sleep(60)"] * 3

@@ -41,8 +41,8 @@ def exercise():
 def test_the_limits_on_the_page_are_the_graders():
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
     limits, caps = Deadlines(), Caps()
-    assert f"Uma célula tem {limits.cell:.0f} segundos de processador" in text
-    assert f"e todas juntas, {limits.cells:.0f}; uma chamada, {limits.call:.0f}" in text
+    assert f"Uma célula tem {limits.cell:.0f} segundos de processador, {limits.compiling:.0f} se o caderno usa" in text
+    assert f"todas juntas, {limits.cells:.0f}; uma chamada, {limits.call:.0f}" in text
     assert limits.total == 180
     assert "a entrega inteira, três minutos" in text
     nodes, characters = (f"{n:,}".replace(",", ".") for n in (caps.nodes, caps.text))
