@@ -42,7 +42,7 @@ class Config:
     """
 
     images: int = 32_000
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
     test_images: int = 2_000
 
 

@@ -36,7 +36,7 @@ class Config:
     """
 
     images: int = 38_400
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (0, 1, 2)
     samples: int = 2_000
 
 

@@ -37,7 +37,8 @@ que se acabou de construir (``--livro``); com as saídas gravadas, só se perdoa
 O que as células de um capítulo imprimem está gravado ao lado, em ``.json``, com o resumo do código que o imprimiu:
 assim a conferência não espera o livro. ``--livro`` confere o livro que acabou de ser construído em ``_build``, no
 perfil ``padrao`` e com o MNIST, e ``--gravar`` guarda dele as saídas; as de um gabarito, que não está no livro, guarda
-executando-o.
+executando-o. Por isso a gravação de um gabarito traz também o resumo do que ele usou da biblioteca para calcular (os
+pesos, os estudos, os modelos): se algo muda, é preciso gravá-la de novo.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from book import uses  # noqa: E402
 from book.address import installs, without_installation  # noqa: E402
 from course_lib import console  # noqa: E402
 from course_lib.text import number  # noqa: E402
@@ -69,6 +71,10 @@ LEDGER = Path("book/numeros")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TYPES = ("saida", "cartao", "estudo", "conta", "codigo", "exemplo", "fonte", "fato")
 NO_MARGIN = "0"
+# De que depende um número: o que desenha, confere exercícios ou anima uma página não muda nenhum.
+CALCULATES = tuple(
+    f"course_lib/{name}/" for name in ("data", "metrics", "models", "recipes", "studies", "training", "weights")
+)
 # As origens que mudam de uma máquina para outra.
 VARIES = ("saida", "conta")
 NONE = "-"
@@ -514,11 +520,23 @@ CONSTANTS = {28.0, 784.0, 255.0, 256.0, 60_000.0, 10_000.0}
 
 
 def stale_record(document: Document, root: Path) -> Iterator[str]:
-    """Se as saídas gravadas são de outro código."""
-    record = root / LEDGER / f"{document.name}.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["codigo"] != code_hash(document):
-        first = "construa o livro no perfil padrao e " if document.name.startswith("chapters/") else ""
-        yield f"o código mudou: {first}rode python book/ledger.py --gravar {document.name}.ipynb"
+    """Se as saídas gravadas são de outro código, ou de outra biblioteca."""
+    path = root / LEDGER / f"{document.name}.json"
+    if not path.is_file():
+        return
+    record = json.loads(path.read_text(encoding="utf-8"))
+    first = "construa o livro no perfil padrao e " if document.name.startswith("chapters/") else ""
+    again = f"{first}rode python book/ledger.py --gravar {document.name}.ipynb"
+    if record["codigo"] != code_hash(document):
+        yield f"o código mudou: {again}"
+    used = record.get("usa", {})
+    if changed := uses.changed(used, used_now(root, used)):
+        yield f"mudou o que ele usa ({', '.join(changed)}): {again}"
+
+
+def used_now(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """O resumo de hoje de cada arquivo da biblioteca."""
+    return {name: uses.fingerprint(root / name)[:16] for name in names}
 
 
 # --- O livro construído --------------------------------------------------------------------------------
@@ -541,18 +559,20 @@ def built_outputs(root: Path, path: Path) -> dict[str, str]:
     return printed_by(notebook)
 
 
-def solution_outputs(root: Path, path: Path) -> dict[str, str]:
-    """O que as células do gabarito ``path`` imprimem, executado sozinho numa pasta vazia."""
+def run_solution(root: Path, path: Path) -> tuple[dict[str, str], list[str]]:
+    """O que as células do gabarito ``path`` imprimem, executado sozinho numa pasta vazia, e com que ele calcula."""
     import nbformat
-    from nbclient import NotebookClient
+
+    from book.execution import ChapterClient
 
     notebook = nbformat.read(path, as_version=4)
     # A biblioteca desta árvore, ainda que outra esteja instalada.
-    found_first = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    found_first = os.pathsep.join(filter(None, (str(root), str(ROOT), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as empty:
-        client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": empty}})
+        client = ChapterClient(notebook, root, timeout=600, resources={"metadata": {"path": empty}})
         client.execute(env={**os.environ, "PYTHONPATH": found_first})
-    return printed_by(notebook)
+    used = [name for name in client.report["uses"] if name.startswith(CALCULATES) and (root / name).is_file()]
+    return printed_by(notebook), used
 
 
 def printed_by(notebook: Any) -> dict[str, str]:
@@ -566,8 +586,8 @@ def is_chapter(path: Path) -> bool:
     return path.suffix == ".ipynb" and path.parent.name == "chapters"
 
 
-def record_outputs(root: Path, path: Path, outputs: Mapping[str, str]) -> None:
-    """Grava as saídas que a conta cita, com o resumo do código que as imprimiu."""
+def record_outputs(root: Path, path: Path, outputs: Mapping[str, str], used: Iterable[str] = ()) -> None:
+    """Grava as saídas que a conta cita, com o resumo do código que as imprimiu e o do que ele usou."""
     document = read_document(path, root)
     claims = read_claims(root / LEDGER / f"{document.name}.toml")
     cited = {
@@ -576,7 +596,10 @@ def record_outputs(root: Path, path: Path, outputs: Mapping[str, str]) -> None:
         for origin in (*claim.origins, *claim.others)
         if kind_of(origin) == "saida"
     }
-    record = {"codigo": code_hash(document), "saidas": {key: outputs[key] for key in sorted(cited) if key in outputs}}
+    record: dict[str, Any] = {"codigo": code_hash(document)}
+    if stamp := used_now(root, used):
+        record["usa"] = stamp
+    record["saidas"] = {key: outputs[key] for key in sorted(cited) if key in outputs}
     target = root / LEDGER / f"{document.name}.json"
     if cited:
         target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -617,8 +640,10 @@ def main() -> int:
 
     if options.gravar:
         for path in (path for path in paths if path.suffix == ".ipynb"):
-            outputs = built_outputs if is_chapter(path) else solution_outputs
-            record_outputs(ROOT, path, outputs(ROOT, path))
+            if is_chapter(path):
+                record_outputs(ROOT, path, built_outputs(ROOT, path))
+            else:
+                record_outputs(ROOT, path, *run_solution(ROOT, path))
     results = check(ROOT, paths, book=options.livro)
     print(report(results))
     return int(any(faults for _, faults in results.values()))

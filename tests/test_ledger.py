@@ -131,7 +131,8 @@ def test_numbers_without_a_ledger_are_seen(project):
 
 
 def test_a_solution_is_recorded_by_running_it_alone(project):
-    code = f"import os\n{CODE}\nprint(os.listdir())"
+    card = project / "course_lib/weights/rede.json"
+    code = f"import os\n{CODE}\nopen({str(card)!r}).close()\nprint(os.listdir())"
     cells = [
         {"cell_type": "markdown", "metadata": {}, "id": "m1", "source": "O erro caiu de 21,06 para 3,59."},
         {"cell_type": "code", "metadata": {}, "id": "c1", "source": code, "outputs": [], "execution_count": None},
@@ -143,13 +144,18 @@ def test_a_solution_is_recorded_by_running_it_alone(project):
     )
     write(project, "book/numeros/solutions/um.toml", f"[[trecho]]\n{claim}")
     path = project / "solutions/um.ipynb"
-    outputs = ledger.solution_outputs(project, path)
+    outputs, used = ledger.run_solution(project, path)
     assert outputs["c1"].splitlines()[-1] == "[]"  # a pasta em que rodou
-    ledger.record_outputs(project, path, outputs)
+    ledger.record_outputs(project, path, outputs, used)
     assert ledger.check_document(path, project) == (2, [])
+    again = "rode python book/ledger.py --gravar solutions/um.ipynb"
+    change(project, "course_lib/weights/rede.json", "435536", "435537")
+    (why,) = [fault.why for fault in ledger.check_document(path, project)[1]]
+    assert why == f"mudou o que ele usa (course_lib/weights/rede.json): {again}"
+    change(project, "course_lib/weights/rede.json", "435537", "435536")
     change(project, "solutions/um.ipynb", "epochs = 40", "epochs = 41")
     (why,) = [fault.why for fault in ledger.check_document(path, project)[1]]
-    assert why == "o código mudou: rode python book/ledger.py --gravar solutions/um.ipynb"
+    assert why == f"o código mudou: {again}"
 
 
 def test_an_unknown_key_is_refused(project):
