@@ -9,7 +9,7 @@ import inspect
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,8 @@ class Assignment:
         class_seed: a semente da turma.
         own: se a definição é do professor, e não do curso.
         by_case: se cada caso oculto vale a sua parte dos pontos da questão.
+        by_student: se cada estudante tem os seus casos ocultos, em vez de os mesmos para todos.
+        student: de quem são os casos ocultos; vazio se são os da turma.
     """
 
     exercise: Exercise
@@ -87,12 +89,24 @@ class Assignment:
     class_seed: int
     own: bool = False
     by_case: bool = False
+    by_student: bool = False
+    student: str = ""
+
+    def of(self, student: str) -> Assignment:
+        """O exercício com os casos deste estudante; ele mesmo, se são os mesmos para todos."""
+        if not self.by_student or student == self.student:
+            return self
+        own = replace(self, student=student)
+        # O que não depende de quem é não se refaz.
+        vars(own).update({name: getattr(self, name) for name in ("digests", "public")})
+        return own
 
     @cached_property
     def digest(self) -> str:
-        """Identidade da turma: muda com o exercício, a semente e o modo de pontuar, e não com uma questão que muda."""
-        text = f"{self.exercise.name}\0{self.class_seed}\0{self.by_case}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Identidade da turma: muda com o exercício, a semente, de quem são os casos e o modo de pontuar, e não com uma
+        questão que muda."""
+        text = f"{self.exercise.name}\0{self.class_seed}\0{self.by_case}\0{self.student}"
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -174,8 +188,8 @@ class Assignment:
 
     def _secret(self, use: int, n: int, k: int) -> int:
         """Uma semente que não diz a da turma: o processo do estudante vê a das chamadas, e tem tempo para contas."""
-        text = f"{use}/{n}/{k}".encode()
-        drawn = hmac.new(str(self.class_seed).encode(), text, hashlib.sha256).digest()
+        text = f"{use}/{n}/{k}" + (f"/{self.student}" if self.student else "")
+        drawn = hmac.new(str(self.class_seed).encode(), text.encode("utf-8", "replace"), hashlib.sha256).digest()
         return int.from_bytes(drawn[:8], "big") >> 1
 
 

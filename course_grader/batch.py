@@ -87,7 +87,7 @@ class Job:
             SubmissionError: já não é possível lê-lo, ou ele mudou desde que a correção começou.
         """
         content = self.submission.read()
-        if result_key(content, assignment, deadlines) != self.key:
+        if result_key(content, assignment.of(self.submission.key), deadlines) != self.key:
             raise SubmissionError("o arquivo mudou durante a correção; corrija de novo")
         return content
 
@@ -189,13 +189,14 @@ class Local:
         if sandbox is None:
             sandbox = self._mine.sandbox = Sandbox(self.confinement, len(self._sandboxes))
             self._sandboxes.append(sandbox)
+        assignment = self.assignment.of(job.submission.key)
         try:
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines, job.previous, alone=alone)
+            result = grade_submission(content, assignment, sandbox, self.deadlines, job.previous, alone=alone)
         except SandboxError:
             if self._stopping.is_set():
                 raise
             # Uma vez pode ser azar da máquina (memória, outro processo); duas, não.
-            result = grade_submission(content, self.assignment, sandbox, self.deadlines, job.previous, alone=alone)
+            result = grade_submission(content, assignment, sandbox, self.deadlines, job.previous, alone=alone)
         if self._stopping.is_set():
             raise SandboxError("a correção foi interrompida")
         return result
@@ -206,7 +207,7 @@ def plan(
 ) -> tuple[list[Marked], list[Job]]:
     """O que já está corrigido ou não tem o que corrigir, e o que falta.
 
-    Duas entregas com os mesmos bytes são corrigidas uma vez só.
+    Duas entregas com os mesmos bytes são corrigidas uma vez só, a não ser que cada estudante tenha os seus casos.
     """
     marked = [Marked(submission) for submission in submissions]
     jobs: dict[str, Job] = {}
@@ -219,7 +220,7 @@ def plan(
         except SubmissionError as error:
             entry.result = _unreadable(assignment, str(error))
             continue
-        key = result_key(content, assignment, deadlines)
+        key = result_key(content, assignment.of(entry.submission.key), deadlines)
         known = store.load(key)
         if known is not None and not stale(known, assignment):
             entry.result = blank(assignment, known)

@@ -48,6 +48,7 @@ class Cluster:
             "source": assignment.source if own else None,
             "class_seed": assignment.class_seed,
             "by_case": assignment.by_case,
+            "by_student": assignment.by_student,
             "version": grader_version(),
             "confinement": confinement,
             "deadlines": deadlines,
@@ -82,7 +83,10 @@ class Cluster:
                 previous = job.previous.to_json() if job.previous else None
                 versions = hashlib.sha256(repr((self._assignment.digests, alone)).encode()).hexdigest()[:12]
                 name = f"correcao-{job.key}-{versions}"
-                future = self._client.submit(grade_remotely, content, self._settings, previous, alone=alone, key=name)
+                who = job.submission.key
+                future = self._client.submit(
+                    grade_remotely, content, self._settings, previous, student=who, alone=alone, key=name
+                )
                 futures[future] = job
                 ready.add(future)
             if futures:
@@ -98,7 +102,12 @@ class Cluster:
 
 
 def grade_remotely(
-    content: bytes, settings: dict[str, Any], previous: dict[str, Any] | None = None, *, alone: bool = True
+    content: bytes,
+    settings: dict[str, Any],
+    previous: dict[str, Any] | None = None,
+    *,
+    student: str = "",
+    alone: bool = True,
 ) -> dict[str, Any]:
     """A tarefa: corrige uma entrega nesta máquina, com uma caixa que fica para a próxima.
 
@@ -114,9 +123,9 @@ def grade_remotely(
             assignment = load_assignment(settings["name"], settings["class_seed"])
         else:
             assignment = define(settings["source"], "a definição do exercício", settings["class_seed"])
-        _mine.assignment = replace(assignment, by_case=settings["by_case"])
+        _mine.assignment = replace(assignment, by_case=settings["by_case"], by_student=settings["by_student"])
         _mine.sandbox = Sandbox(settings["confinement"], threading.get_native_id())
         _mine.settings = settings
     known = Result.from_json(previous) if previous else None
-    deadlines = settings["deadlines"]
-    return grade_submission(content, _mine.assignment, _mine.sandbox, deadlines, known, alone=alone).to_json()
+    assignment, deadlines = _mine.assignment.of(student), settings["deadlines"]
+    return grade_submission(content, assignment, _mine.sandbox, deadlines, known, alone=alone).to_json()

@@ -102,7 +102,7 @@ def grade_class(options: Namespace) -> int:
     say = _teller(options)
     _require_everything(options)
     rules = load_rules(options.regras)
-    assignment = replace(load_assignment(options.exercicio, 0), by_case=rules.by_case)
+    assignment = replace(load_assignment(options.exercicio, 0), by_case=rules.by_case, by_student=rules.by_student)
     functions = [question.function for question in assignment.exercise.questions]
     submissions, ignored = find_submissions(options.entregas, options.saida, functions)
     # O segundo corretor para aqui, antes de sortear outra semente ou gravar por cima.

@@ -25,7 +25,10 @@ from course_lib.files import write_atomically
 from course_lib.text import number
 
 MAX_NOTES, MAX_ERRORS = 12, 30
-BINS = 9
+# Com estes pontos, o histograma tem uma barra para cada um; com mais ou menos, tem sempre tantas.
+WHOLE, BINS = range(4, 13), 9
+# A linha em que uma função parou é de cada um: o engano é o mesmo.
+_PLACE = re.compile(r"\s+na linha \d+ da célula.*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _hardest(graded: list[Marked], discussion: Discussion | None) -> list[dict[s
         hints = defaultdict(list)
         for entry, answer in zip(graded, answers, strict=True):
             if answer.hint:
-                hints[" ".join(answer.hint.split())].append(entry.submission.student)
+                hints[" ".join(_PLACE.sub("", answer.hint).split())].append(entry.submission.student)
         marks, points = [answer.mark for answer in answers], answers[0].points
         row = {"name": answers[0].name, "function": answers[0].function, "right": sum(mark == points for mark in marks)}
         row["hints"] = sorted(hints.items(), key=lambda pair: -len(pair[1]))
@@ -170,11 +173,12 @@ def _stopped(graded: list[Marked]) -> list[tuple[str, list[str]]]:
 
 def _bars(totals: list[float], full: float) -> list[dict[str, Any]]:
     """As barras do histograma, em coordenadas do desenho."""
-    counts = Counter(min(int(total / full * (BINS - 1) + 0.5), BINS - 1) for total in totals)
+    last = int(full) if full in WHOLE else BINS - 1
+    counts = Counter(min(int(total / full * last + 0.5), last) for total in totals)
     tallest = max(counts.values(), default=1)
-    step = 600 / BINS
+    step = 600 / (last + 1)
     bars = []
-    for position in range(BINS):
+    for position in range(last + 1):
         height = 150 * counts[position] / tallest
         x = 30 + position * step
         bars.append(
@@ -185,7 +189,7 @@ def _bars(totals: list[float], full: float) -> list[dict[str, Any]]:
                 "height": round(height, 1),
                 "middle": round(x + step / 2, 1),
                 "count": counts[position],
-                "label": decimal(full * position / (BINS - 1)),
+                "label": decimal(full * position / last),
             }
         )
     return bars

@@ -5,6 +5,7 @@ Tudo é opcional::
     prazo = { ate = 2026-11-29T23:59:00, tolerancia = "15 min", desconto = "10 % por dia", no_maximo = "50 %" }
     vale = "a última"
     pontos = "tudo ou nada"
+    casos = "os mesmos"
 
     [prorrogacoes]
     "Ana Souza" = "3 dias"
@@ -50,6 +51,7 @@ class Rules:
         extensions: o prazo de cada pessoa, pelo nome ou pelo número do Moodle: outra data, ou segundos a mais.
         best: se vale a melhor entrega de cada pessoa, e não a última.
         by_case: se cada caso oculto vale a sua parte dos pontos.
+        by_student: se cada estudante tem os seus casos ocultos.
         discussion: o que se disse da discussão de um exercício do professor.
     """
 
@@ -61,6 +63,7 @@ class Rules:
     extensions: Mapping[str, datetime | float] = field(default_factory=dict)
     best: bool = False
     by_case: bool = False
+    by_student: bool = False
     discussion: Mapping[str, Any] = field(default_factory=dict)
 
     def limit(self, submission: Submission) -> float:
@@ -113,7 +116,7 @@ def load_rules(path: Path | None) -> Rules:
 
 
 def _rules(data: dict[str, Any]) -> Rules:
-    _only(data, ("prazo", "vale", "pontos", "prorrogacoes", "discussao"), "o arquivo")
+    _only(data, ("prazo", "vale", "pontos", "casos", "prorrogacoes", "discussao"), "o arquivo")
     deadline = _table(data, "prazo")
     _only(deadline, ("ate", "tolerancia", "desconto", "no_maximo"), "prazo")
     if deadline and "ate" not in deadline:
@@ -134,6 +137,7 @@ def _rules(data: dict[str, Any]) -> Rules:
         extensions=extensions,
         best=_choice(data, "vale", ("a última", "a melhor")) == "a melhor",
         by_case=_choice(data, "pontos", ("tudo ou nada", "por caso")) == "por caso",
+        by_student=_choice(data, "casos", ("os mesmos", "de cada um")) == "de cada um",
         discussion=_table(data, "discussao"),
     )
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -99,6 +100,21 @@ def test_equal_bytes_are_graded_once(turma, assignment, tmp_path):
     marked, jobs = batch.plan(submissions, assignment, Deadlines(), Store(tmp_path))
     assert len(marked) == 3
     assert sorted(job.owners for job in jobs) == [[0, 2], [1]]
+
+
+def test_each_student_may_have_their_own_cases(turma, assignment, tmp_path):
+    each = replace(assignment, by_student=True)
+    submissions, _ = find_submissions(turma)
+    _, jobs = batch.plan(submissions, each, Deadlines(), Store(tmp_path))
+    assert sorted(job.owners for job in jobs) == [[0], [1], [2]]
+    assert all(job.read(each, Deadlines()) for job in jobs)
+    ana, again, bia = (each.of(who) for who in ("nome ana", "nome ana", "nome bia"))
+    names = [[case.name for cases in one.hidden.values() for case in cases] for one in (ana, again, bia, each)]
+    assert names[0] == names[1]
+    assert not set(names[0]) & {*names[2], *names[3]}
+    # O que se vê no caderno é o mesmo para todos, e uma questão consertada é a mesma questão.
+    assert (ana.public, ana.digests) == (each.public, each.digests)
+    assert assignment.of("nome ana") is assignment
 
 
 def test_the_second_run_grades_nothing(turma, fake, capsys):

@@ -77,6 +77,16 @@ def test_the_teacher_sees_the_class(tmp_path):
     assert hardest[0] < hardest[1]
 
 
+def test_the_same_error_on_other_lines_is_one_mistake(tmp_path):
+    told = "a função parou com NameError: name 'x' is not defined\n  na linha {} da célula: `return x  # {}`"
+    class_ = [marked(name, total=5, hint=told.format(n, name)) for n, name in enumerate(("Ana", "Bia"), start=3)]
+    text = write_reports(tmp_path, EXERCISE, class_).read_text(encoding="utf-8")
+    assert "2 × a função parou com NameError: name &#39;x&#39; is not defined</summary>" in text
+    for name, line in (("Ana", 3), ("Bia", 4)):
+        (own,) = (tmp_path / "relatorios").glob(f"{name.lower()}-*.html")
+        assert f"na linha {line} da célula" in own.read_text(encoding="utf-8")
+
+
 def test_a_class_of_failures_still_has_a_report(tmp_path):
     assert write_reports(tmp_path, EXERCISE, [marked(failure="não foi")]).exists()
 

@@ -335,6 +335,8 @@ def test_what_the_page_for_teachers_says_to_write_is_accepted(tmp_path):
     term, own = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     read = rules(tmp_path, term)
     assert (read.grace, read.discount, read.worst, read.best, read.by_case) == (900, 0.1, 0.5, False, False)
+    assert not read.by_student
+    assert rules(tmp_path, 'casos = "de cada um"').by_student
     assert set(read.extensions) == {"Ana Souza", "102"}
     assert load_given("centrar", rules(tmp_path, own).discussion).discussion.points == 2
     (line,) = re.findall(r"python -m course_grader (.*--regras.*)", page)
