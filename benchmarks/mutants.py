@@ -152,9 +152,9 @@ def page(study: Study) -> str:
     """A tabela, os sobreviventes e os desculpados com a razão, como se leem no repositório."""
     lines = [f"# Os enganos automáticos de cada questão\n\nFeito por `{study.command}`.\n\n```", render(study), "```"]
     lines.append("\n## Os que passam em alguma turma, e em quantas\n")
-    lines += [f"- {one['exercise']}, {one['question']}: {told}" for one in study.runs for told in one["survivors"]]
+    lines += [f"- {one['exercise']}, {one['question']}: {told}" for one in _ordered(study) for told in one["survivors"]]
     lines.append("\n## Os que só diferem da resposta certa fora do que a questão promete\n")
-    for one in study.runs:
+    for one in _ordered(study):
         reasons = EXCUSED.get((one["exercise"], one["question"]), {})
         lines += [f"- {one['exercise']}, {one['question']}: {told} ({reasons[told]})" for told in one["excused"]]
     return "\n".join(lines) + "\n"
@@ -162,11 +162,15 @@ def page(study: Study) -> str:
 
 def render(study: Study) -> str:
     """A tabela das questões, com os totais no fim."""
-    order = {name: place for place, name in enumerate(exercise_names())}
-    runs = sorted(study.runs, key=lambda one: (order[one["exercise"]], one["question"]))
+    runs = _ordered(study)
     rows = [(f"{one['exercise'][:2]}, {one['question']}", *_figures([one])) for one in runs]
     header = ["questão", "enganos", "equivalentes", "perdem", "passam", "dica própria (%)", "certas", "recusadas"]
     return table([*rows, ("todas", *_figures(runs))], header)
+
+
+def _ordered(study: Study) -> list[dict[str, Any]]:
+    """As questões na ordem do curso, e não na em que se mediram."""
+    return sorted(study.runs, key=lambda one: (one["exercise"], one["question"]))
 
 
 def _figures(runs: list[dict[str, Any]]) -> tuple[str, ...]:
