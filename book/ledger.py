@@ -71,6 +71,8 @@ LEDGER = Path("book/numeros")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TYPES = ("saida", "cartao", "estudo", "conta", "codigo", "exemplo", "fonte", "fato")
 NO_MARGIN = "0"
+# Os minutos de um plano de aula: uma casa de tabela só com um inteiro, que ninguém mediu.
+PLANNED = re.compile(r"\| *\d+ *(?=\|)")
 # De que depende um número: o que desenha, confere exercícios ou anima uma página não muda nenhum.
 CALCULATES = tuple(
     f"course_lib/{name}/" for name in ("data", "metrics", "models", "recipes", "studies", "training", "weights")
@@ -218,7 +220,7 @@ def literals(source: str) -> frozenset[float]:
 
 def documents(root: Path) -> list[Path]:
     """Tudo o que uma pessoa lê e pode ter números: capítulos, páginas, gabaritos e o README."""
-    patterns = ("README.md", "index.md", "chapters/*.ipynb", "chapters/*.md", "solutions/*.ipynb")
+    patterns = ("README.md", "index.md", "chapters/*.ipynb", "chapters/*.md", "chapters/professor/*.md", "solutions/*.ipynb")
     return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
@@ -226,7 +228,8 @@ def read_document(path: Path, root: Path) -> Document:
     """O documento como está escrito; as saídas são as gravadas ao lado da conta (as de um gabarito, as dele mesmo)."""
     name = path.relative_to(root).with_suffix("").as_posix()
     if path.suffix == ".md":
-        return Document(name, plain(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        return Document(name, plain(PLANNED.sub("|", text) if path.parent.name == "professor" else text))
     notebook = json.loads(path.read_text(encoding="utf-8"))
     parts = [plain("".join(cell["source"])) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     code = {cell["id"]: cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not installs(cell)}
