@@ -220,7 +220,8 @@ def literals(source: str) -> frozenset[float]:
 
 def documents(root: Path) -> list[Path]:
     """Tudo o que uma pessoa lê e pode ter números: capítulos, páginas, gabaritos e o README."""
-    patterns = ("README.md", "index.md", "chapters/*.ipynb", "chapters/*.md", "chapters/professor/*.md", "solutions/*.ipynb")
+    pages = ("README.md", "index.md", "chapters/*.md", "chapters/professor/*.md")
+    patterns = (*pages, "chapters/*.ipynb", "solutions/*.ipynb")
     return [path for pattern in patterns for path in sorted(root.glob(pattern))]
 
 
