@@ -11,6 +11,7 @@ import io
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -93,6 +94,16 @@ def tolerate_any_terminal() -> None:
             stream.reconfigure(errors="replace")
 
 
+def keep_bars_local() -> None:
+    """As barras de andamento passam a usar um trinco deste processo só.
+
+    O do tqdm é um semáforo do sistema. Quem acaba de repente o deixa para trás, e no Python 3.14 isso é um aviso na tela.
+    """
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
+
+
 def run(command: Callable[[], int], *expected: type[Exception]) -> int:
     """Roda um comando e devolve o seu código de saída; um erro esperado sai numa linha, com código 1.
 
@@ -100,6 +111,7 @@ def run(command: Callable[[], int], *expected: type[Exception]) -> int:
         command: o comando.
         expected: os erros que se esperam dele, além de ``OSError`` e ``ValueError``.
     """
+    keep_bars_local()
     try:
         return command()
     except OSError as error:

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from course_lib import runtime
+from course_lib import console, runtime
 from course_lib.runtime import Place
 
 # Quanto se espera por um processo que devia responder: na chegada e em cada soma. Menos de um minuto, ao todo.
@@ -100,6 +100,7 @@ def joined() -> Iterator[None]:
     if place is None:
         yield
         return
+    console.keep_bars_local()
     backend = _backend(place)
     _world = World(place, _meet(place))
     quiet = contextlib.nullcontext() if is_first() else contextlib.redirect_stdout(io.StringIO())

@@ -34,14 +34,18 @@ def dies(key: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+# Os que o multiprocessing deixa: um conta recursos, e o outro, do Python 3.14, cria os leitores.
+HELPERS = ("resource_tracker", "forkserver")
+
+
 def readers() -> list[psutil.Process]:
-    """Os processos filhos vivos; o que o ``multiprocessing`` deixa para contar recursos não é um leitor."""
+    """Os leitores vivos, entre os processos filhos."""
     alive = []
     for one in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             # Um que já morreu não tem mais linha de comando.
             command = " ".join(one.cmdline())
-            alive += [one] if command and "resource_tracker" not in command else []
+            alive += [one] if command and not any(helper in command for helper in HELPERS) else []
     return alive
 
 
