@@ -34,18 +34,18 @@ def dies(key: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-# Os que o multiprocessing deixa: um conta recursos, e o outro, do Python 3.14, cria os leitores.
-HELPERS = ("resource_tracker", "forkserver")
-
-
 def readers() -> list[psutil.Process]:
-    """Os leitores vivos, entre os processos filhos."""
+    """Os leitores vivos, entre os processos filhos; o ``multiprocessing`` deixa mais dois, que não são leitores.
+
+    Um conta recursos; o outro, desde o Python 3.14, é filho deste e cria os leitores, que têm a linha de comando dele.
+    """
     alive = []
     for one in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             # Um que já morreu não tem mais linha de comando.
             command = " ".join(one.cmdline())
-            alive += [one] if command and not any(helper in command for helper in HELPERS) else []
+            maker = "forkserver" in command and one.ppid() == os.getpid()
+            alive += [one] if command and "resource_tracker" not in command and not maker else []
     return alive
 
 
