@@ -97,7 +97,7 @@ def tolerate_any_terminal() -> None:
 def keep_bars_local() -> None:
     """As barras de andamento passam a usar um trinco deste processo só.
 
-    O do tqdm é um semáforo do sistema: quem acaba de repente o deixa para trás, e no Python 3.14 isso é um aviso na tela.
+    O do tqdm é um semáforo do sistema: quem acaba de repente o deixa para trás, e o Python 3.14 avisa disso na tela.
     """
     from tqdm import tqdm
 
