@@ -50,6 +50,7 @@ import math
 import os
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -574,7 +575,8 @@ def run_solution(root: Path, path: Path) -> tuple[dict[str, str], list[str]]:
     found_first = os.pathsep.join(filter(None, (str(root), str(ROOT), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as empty:
         client = ChapterClient(notebook, root, timeout=600, resources={"metadata": {"path": empty}})
-        client.execute(env={**os.environ, "PYTHONPATH": found_first})
+        # Os avisos do Jupyter não são de quem espera o resultado.
+        client.execute(env={**os.environ, "PYTHONPATH": found_first}, stderr=subprocess.DEVNULL)
     used = [name for name in client.report["uses"] if name.startswith(CALCULATES) and (root / name).is_file()]
     return printed_by(notebook), used
 

@@ -94,7 +94,17 @@ def _meaning(code: bytes) -> bytes:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
-    return ast.dump(tree).encode()
+    return _written(tree).encode("utf-8", "surrogatepass")
+
+
+def _written(node: object) -> str:
+    """A árvore por escrito, igual em todo Python: o ``ast.dump`` de cada um mostra, ou não, o que está vazio."""
+    if isinstance(node, ast.AST):
+        filled = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+        return f"{type(node).__name__}({', '.join(f'{name}={_written(value)}' for name, value in filled.items())})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written, node))}]"
+    return repr(node)
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -59,6 +60,14 @@ def test_what_a_module_does_is_what_counts(tmp_path: Path, old: str, new: str, s
     before = uses.fingerprint(path)
     path.write_text(CODE.replace(old, new), encoding="utf-8")
     assert (uses.fingerprint(path) == before) is same
+
+
+def test_what_a_module_does_is_written_the_same_in_every_python() -> None:
+    """A conta dos gabaritos guarda impressões no repositório, e quem a confere pode ter outro Python."""
+    tree = ast.parse("def f(): return 1")
+    assert uses._written(tree) == (
+        "Module(body=[FunctionDef(name='f', args=arguments(), body=[Return(value=Constant(value=1))])])"
+    )
 
 
 def test_a_file_counts_by_its_bytes_and_a_folder_by_its_names(tmp_path: Path) -> None:
