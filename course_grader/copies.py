@@ -77,6 +77,8 @@ def near_copies(
         threshold: a partir de que fração em comum.
         most: quantos pares, no máximo.
     """
+    if not sources:
+        return []
     ready = {tuple(symbol for symbol, _ in _symbols(cell)) for cell in given}
     excluded = {mark for symbols in ready for mark in _hashes(_codes(symbols))}
     prints = [_Prints(source, ready, excluded) for source in sources]

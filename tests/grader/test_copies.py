@@ -88,3 +88,8 @@ def test_a_cell_made_to_be_slow_is_quick(cell):
     start = time.process_time()
     near_copies([Source("a", [cell]), Source("b", [cell])])
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("cells", [[], [[]], [[], ["x = 1"]], [[""], ["'"]]])
+def test_a_class_with_nothing_to_compare_has_no_copies(cells):
+    assert near_copies([Source(str(n), each) for n, each in enumerate(cells)], []) == []
