@@ -95,6 +95,10 @@ class Installation:
         result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         return result, log.read_text().splitlines()
 
+    def outdate(self) -> None:
+        """Como se o ``requirements.txt`` tivesse mudado: tocá-lo não bastaria, que o relógio do disco anda aos saltos."""
+        os.utime(self.folder / ".venv" / ".pronto", (0, 0))
+
     @property
     def chosen(self) -> str:
         return (self.folder / ".venv" / ".pronto").read_text().strip()
@@ -136,7 +140,7 @@ def test_cpu_takes_torch_from_its_index_and_the_rest_by_the_same_versions(instal
 def test_the_choice_is_remembered_and_can_be_changed(installation):
     installation.make("TORCH=cpu")
     assert installation.make()[1] == []
-    (installation.folder / "requirements.txt").touch()
+    installation.outdate()
     _, asked = installation.make()
     assert "--default-index" in asked[0]
     assert "--reinstall" not in asked[0]
@@ -163,7 +167,7 @@ def test_without_a_home_to_write_in_the_downloads_stay_in_the_environment_and_go
     used = installation.folder / "pedidos-cache"
     installation.make(HOME=str(tmp_path / "casa"))
     assert not used.exists()
-    (installation.folder / "requirements.txt").touch()
+    installation.outdate()
     # Nem o administrador, que escreve em toda parte, cria uma pasta dentro de um arquivo.
     result, _ = installation.make(HOME="/dev/null/casa")
     assert result.returncode == 0, result.stderr
