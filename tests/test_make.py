@@ -96,7 +96,7 @@ class Installation:
         return result, log.read_text().splitlines()
 
     def outdate(self) -> None:
-        """Como se o ``requirements.txt`` tivesse mudado: tocá-lo não bastaria, que o relógio do disco anda aos saltos."""
+        """Como se o ``requirements.txt`` tivesse mudado; tocá-lo não basta, que o relógio do disco anda aos saltos."""
         os.utime(self.folder / ".venv" / ".pronto", (0, 0))
 
     @property
