@@ -174,6 +174,14 @@ def test_a_fault_in_an_epub_is_seen(small_site: Path, tmp_path: Path, wrong: str
     assert [text for text in epub_faults(make_epub(small_site, tmp_path / "curso.epub")) if fault in text]
 
 
+def _said(command: list[str]) -> str:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except OSError:
+        return ""
+    return result.stdout + result.stderr
+
+
 @pytest.mark.livro
 def test_the_epub_of_the_book_is_whole(built_book: BuiltBook, tmp_path: Path) -> None:
     path = make_epub(built_book.root, tmp_path / "curso.epub")
@@ -181,7 +189,9 @@ def test_the_epub_of_the_book_is_whole(built_book: BuiltBook, tmp_path: Path) ->
     with zipfile.ZipFile(path) as archive:
         texts = [name for name in archive.namelist() if name.endswith(".xhtml") and "sumario" not in name]
     assert len(texts) == len(pages.table_of_contents(ROOT))
-    if checker := shutil.which("epubcheck"):
+    checker = shutil.which("epubcheck")
+    # Até a versão 4 ele conferia o EPUB 3.2, em que o WebP não era uma imagem.
+    if checker and re.search(r"v([5-9]|\d\d)\.", _said([checker, "--version"])):
         result = subprocess.run([checker, str(path)], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
 
