@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,13 @@ def read_ahead(job: Callable[[Any], Any], keys: Sequence[Any], workers: int) -> 
             # A semente dos processos sairia do gerador global, e com ela o ruído do treinamento mudaria.
             generator=Generator(),
         )
-        results = iter(loader)
+        try:
+            results = iter(loader)
+        except BaseException as error:
+            # Um leitor pode morrer enquanto os outros nascem: o iterador, que só o traceback conhece, os encerra ao ser
+            # recolhido, e quem guarda o traceback o seguraria vivo.
+            traceback.clear_frames(error.__traceback__)
+            raise
     try:
         for found in results:
             if isinstance(found, DataError):

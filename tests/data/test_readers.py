@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from torch.utils.data import dataloader
 
 from course_lib.data import DataError
 from course_lib.data.readers import AHEAD, is_lost_reader, read_ahead
@@ -106,6 +107,22 @@ def test_a_reader_that_dies_is_recognized():
     assert is_lost_reader(error.value)
     assert not is_lost_reader(RuntimeError("outra coisa"))
     assert not is_lost_reader(ValueError("DataLoader worker"))
+
+
+def test_a_reader_lost_while_the_others_are_born_leaves_none(monkeypatch):
+    iterator = dataloader._MultiProcessingDataLoaderIter
+    start = iterator._reset
+
+    def lost(self, *args, **options):
+        start(self, *args, **options)
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    monkeypatch.setattr(iterator, "_reset", lost)
+    with pytest.raises(RuntimeError, match="DataLoader worker") as error:
+        next(read_ahead(where, range(4), 2))
+    # O erro guardado, como um caderno o guarda, não segura os que já tinham nascido.
+    assert error.value is not None
+    assert readers() == []
 
 
 def test_ctrl_c_still_reaches_this_process():
