@@ -97,10 +97,10 @@ def _scores(prints: list[np.ndarray]) -> np.ndarray:
     marks, owners = np.concatenate(prints), np.repeat(np.arange(n), [len(each) for each in prints])
     order = np.argsort(marks, kind="stable")
     marks, owners = marks[order], owners[order]
-    edges = [0, *(np.flatnonzero(marks[1:] != marks[:-1]) + 1).tolist(), len(marks)]
-    for start, end in pairwise(edges):
+    starts = np.unique(marks, return_index=True)[1].tolist()
+    for start, end in pairwise([*starts, len(marks)]):
         who = owners[start:end]
-        weight = math.log(1 + n / max(1, len(who)))
+        weight = math.log(1 + n / len(who))
         whole[who] += weight
         if len(who) > 1:
             shared[np.ix_(who, who)] += weight

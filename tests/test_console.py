@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from course_lib import console
 
@@ -213,3 +215,10 @@ def test_only_the_console_makes_parsers():
             if path != Path(console.__file__):
                 assert "ArgumentParser(" not in path.read_text(encoding="utf-8"), path
     assert issubclass(console.Parser, argparse.ArgumentParser)
+
+
+def test_a_command_leaves_no_semaphore_of_its_bars(monkeypatch):
+    """O trinco do tqdm é do sistema, e quem acaba de repente o deixa para trás."""
+    monkeypatch.setattr(tqdm, "_lock", None, raising=False)
+    assert console.run(lambda: 0) == 0
+    assert isinstance(tqdm.get_lock(), type(threading.RLock()))
