@@ -1,17 +1,25 @@
-"""``python -m benchmarks``: o treinamento do documento e o da biblioteca, lado a lado."""
+"""``python -m benchmarks``: o treinamento do documento e o da biblioteca, lado a lado.
+
+Com ``--antes PASTA``, também o de outra árvore do curso (``git worktree add PASTA COMMIT``): as mesmas medidas, feitas
+por ela, com a biblioteca dela, no ambiente de agora e na mesma chamada. Cada tabela ganha a coluna "antes".
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Subset
 
 from benchmarks import document
+from benchmarks.book_times import CACHE, read_times
 from benchmarks.families import FAMILIES, Family
 from benchmarks.measure import interleaved, machine, peak_memory, record_products, seconds
 from course_lib import console, runtime
@@ -34,8 +42,37 @@ def say(message: str) -> None:
     print(f"· {message}", file=sys.stderr, flush=True)
 
 
-def show(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Imprime uma tabela com o seu título."""
+# As colunas de cada tabela que a outra árvore também mede.
+COMPARED = {"a": (2,), "b": (1, 3), "c": (4,), "d": (2, 4)}
+
+# Chama a medida inteira da árvore em que roda, e devolve as linhas das tabelas em vez de mostrá-las.
+MEASURE = """
+import json, sys
+from benchmarks import __main__ as benchmark
+tables = {}
+benchmark.show = lambda title, header, rows: tables.setdefault(header[0][1], rows)
+benchmark.main()
+print(json.dumps(tables))
+"""
+
+
+def measure_tree(tree: Path, arguments: list[str]) -> dict[str, list[list[str]]]:
+    """As linhas das tabelas de outra árvore do curso, pela letra de cada uma, medidas num processo só dela."""
+    say(f"antes: as medidas de {tree}, com a biblioteca de lá")
+    environ = dict(os.environ, PYTHONPATH=str(tree))
+    command = [sys.executable, "-c", MEASURE, *arguments]
+    done = subprocess.run(command, cwd=tree, env=environ, stdout=subprocess.PIPE, encoding="utf-8", check=False)
+    if done.returncode:
+        raise SystemExit(f"erro: a medida de {tree} não terminou (código {done.returncode}); o porquê está acima")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show(title: str, header: list[str], rows: list[list[str]], before: list[list[str]] | None = None) -> None:
+    """Imprime uma tabela com o seu título; com as linhas de ``before``, o que nelas se compara, em mais colunas."""
+    columns = COMPARED.get(header[0][1], ()) if before else ()
+    known = {row[0]: row for row in before or []}
+    header = header + [f"{header[column]}, antes" for column in columns]
+    rows = [row + [known[row[0]][column] if row[0] in known else "—" for column in columns] for row in rows]
     print(f"\n{title}\n{table(rows, header)}", flush=True)
 
 
@@ -180,13 +217,17 @@ def quality_row(family: Family, train: ImageDataset, test: ImageDataset, loader:
     return [f"{family.name}: {family.quality.label}", *reached_both, *times, f"{asked}× [{wanted}×]", result]
 
 
-def chapter_rows() -> list[list[str]]:
-    """As linhas da tabela (e): o que cada capítulo gastou na última construção medida do livro."""
+def chapter_rows(tree: Path | None) -> list[list[str]]:
+    """As linhas da tabela (e): o que cada capítulo gastou na última construção medida, e na da outra árvore."""
     rows = []
+    built = tree is not None and (tree / CACHE).is_dir()
+    before = {run["chapter"]: run["seconds"] for run in read_times(tree / CACHE)} if built else {}
     for run in load_study("book_times").runs:
         peak = run["peak_mb"] and run["peak_mb"] / 1024
         fits = "" if peak is None else "✔" if peak <= CHAPTER_LIMIT_GB else "✘ acima"
-        rows.append([run["chapter"], number(run["seconds"], ".0f"), number(peak, ".2f") if peak else "", fits])
+        row = [run["chapter"], number(run["seconds"], ".0f"), number(peak, ".2f") if peak else "", fits]
+        took = before.get(run["chapter"])
+        rows.append([*row, number(took, ".0f") if took else "—"] if before else row)
     return rows
 
 
@@ -197,6 +238,7 @@ def read_options() -> Namespace:
         "--rapido", action="store_true", help="12.000 imagens e poucas rodadas; sem tempo até a qualidade"
     )
     parser.add_argument("--completo", action="store_true", help="roda mesmo as 20 épocas do documento (minutos a mais)")
+    parser.add_argument("--antes", type=Path, metavar="PASTA", help="mede também esta outra árvore do curso")
     parser.add_argument("--so", choices=[family.name for family in FAMILIES], help="mede uma família só")
     return parser.parse_args()
 
@@ -207,6 +249,7 @@ def print_quality(
     test: ImageDataset,
     loader: Any,
     epoch_seconds: dict[str, tuple[float, float]],
+    before: list[list[str]] | None,
 ) -> None:
     """A tabela (c)."""
     rows = [
@@ -215,7 +258,7 @@ def print_quality(
         if family.quality is not None
     ]
     header = ["(c) até a qualidade", "documento", "receita", "documento", "receita", "razão", "meta", ""]
-    show(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows)
+    show(f"Tempo até a qualidade das {document.EPOCHS} épocas do documento", header, rows, before)
 
 
 def main() -> None:
@@ -224,6 +267,11 @@ def main() -> None:
     print(machine())
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print(f"⚠ A máquina está ocupada (carga {number(os.getloadavg()[0], '.1f')}): os tempos abaixo oscilam.")
+    before: dict[str, list[list[str]]] = {}
+    if options.antes is not None:
+        arguments = [one for one in ("--rapido", "--completo") if getattr(options, one.strip("-"))]
+        arguments += ["--so", options.so] if options.so else []
+        before = measure_tree(options.antes.resolve(), arguments)
     documents, train, test = document.mnist(), load_mnist("train"), load_mnist("test")
     if options.rapido:
         documents, train = Subset(documents, range(12_000)), train.take(12_000)
@@ -233,24 +281,26 @@ def main() -> None:
     epoch_seconds = {family.name: measure_epochs(family, documents, train, rounds) for family in families}
     header = ["(a) uma época", "documento", "biblioteca", "razão", "meta", ""]
     title = f"Uma época, a menor de {rounds} do documento e de {2 * rounds} da biblioteca"
-    show(title, header, epoch_rows(families, epoch_seconds))
+    show(title, header, epoch_rows(families, epoch_seconds), before.get("a"))
 
     header = ["(b) um passo", "passo", "só os produtos", "produtos/passo", "meta", ""]
     title = "Quanto do passo são os produtos de matrizes (o menor tempo de cada um, em rodadas alternadas)"
-    show(title, header, step_rows(families, train, rounds=10 if options.rapido else 60))
+    show(title, header, step_rows(families, train, rounds=10 if options.rapido else 60), before.get("b"))
 
     if not options.rapido:
         loader = document.loader(documents) if options.completo else None
-        print_quality(families, train, test, loader, epoch_seconds)
+        print_quality(families, train, test, loader, epoch_seconds, before.get("c"))
     peak = peak_memory()
     if peak is not None:
         print(f"\nMemória residente máxima até aqui: {number(peak, '.2f')} GB (limite {number(MEMORY_LIMIT_GB)} GB)")
 
     header = ["(d) receita", "lote", "um passo", "produtos/passo", "imagens/s", "produtos/amostra"]
-    show("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10))
+    show("Todas as famílias", header, every_family(train, rounds=3 if options.rapido else 10), before.get("d"))
 
     header = ["(e) capítulo", "segundos", "pico (GB)", f"até {number(CHAPTER_LIMIT_GB)} GB"]
-    show("O livro, no perfil padrao (estudo book_times)", header, chapter_rows())
+    rows = chapter_rows(options.antes)
+    header += ["segundos, antes"] * (len(rows[0]) - len(header))
+    show("O livro, no perfil padrao (estudo book_times)", header, rows)
 
 
 if __name__ == "__main__":

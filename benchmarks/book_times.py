@@ -21,6 +21,7 @@ from course_lib.text import table
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "book_times"
+CACHE = Path("_build/.jupyter_cache")
 
 
 # Abaixo disto uma célula não é de se otimizar.
@@ -39,8 +40,9 @@ def read_times(cache: Path) -> list[dict[str, Any]]:
         {
             "chapter": Path(record.uri).stem,
             "seconds": round(record.data["execution_seconds"], 1),
-            "peak_mb": record.data["peak_mb"],
-            "cells": {cell: took for cell, took in record.data["cell_seconds"].items() if took >= SLOW_CELL},
+            # Um livro de antes de se medirem não os tem.
+            "peak_mb": record.data.get("peak_mb"),
+            "cells": {cell: took for cell, took in record.data.get("cell_seconds", {}).items() if took >= SLOW_CELL},
         }
         for record in sorted(records, key=lambda record: Path(record.uri).stem)
     ]
@@ -49,7 +51,7 @@ def read_times(cache: Path) -> list[dict[str, Any]]:
 def main() -> int:
     """Grava os tempos do livro construído."""
     try:
-        runs = read_times(ROOT / "_build" / ".jupyter_cache")
+        runs = read_times(ROOT / CACHE)
     except ValueError as error:
         print(f"erro: {error}", file=sys.stderr)
         return 1

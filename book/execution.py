@@ -102,6 +102,7 @@ class ChapterClient(NotebookClient):  # type: ignore[misc]
         result = await super().async_execute_cell(cell, cell_index, *args, **options)
         if cell.cell_type == "code":
             self.cell_seconds[cell.id] = round(time.monotonic() - start, 2)
+            await self.ask("release()")
         if cell_index == len(self.nb.cells) - 1:
             self.report = json.loads(await self.ask(f"report({str(self.root)!r})"))
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,11 +20,13 @@ from course_lib.models.vae import (
     log_likelihood,
 )
 
-# Linhas (imagem, amostra) decodificadas de uma vez: 16.384 × 784 × 4 bytes = 51 MB por tensor intermediário.
+# Linhas (imagem, amostra) sorteadas de uma vez; mudá-lo muda os sorteios. E decodificadas de uma vez: 512 × 784 × 4
+# bytes = 1,6 MB por tensor intermediário, que cabem no cache do processador.
 ROWS_AT_ONCE = 16_384
+DECODED_AT_ONCE = 512
 
-# Pares (sorteio, nuvem) de uma vez: 8 milhões × 8 bytes = 64 MB por tensor intermediário.
-PAIRS_AT_ONCE = 8_000_000
+# Pares (sorteio, nuvem) de uma vez: 1 milhão × 8 bytes = 8 MB por tensor intermediário.
+PAIRS_AT_ONCE = 1_000_000
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 
@@ -74,8 +77,10 @@ def elbo_terms(
         for x in images.split(max(1, ROWS_AT_ONCE // n_samples)):
             mu, logvar = model.encode(x)
             z = mu + torch.randn(n_samples, *mu.shape, device=mu.device) * (0.5 * logvar).exp()
-            log_px = log_likelihood(model, x, z, likelihood=likelihood, variance=variance)
-            reconstruction += log_px.mean(0).sum().item()
+            at_once = max(1, DECODED_AT_ONCE // n_samples)
+            for piece in zip(x.split(at_once), z.split(at_once, dim=1), strict=True):
+                log_px = log_likelihood(model, *piece, likelihood=likelihood, variance=variance)
+                reconstruction += log_px.mean(0).sum().item()
             kl += kl_to_standard_normal(mu, logvar).sum().item()
     n = len(images)
     return {"log_likelihood": reconstruction / n, "kl": kl / n, "elbo": (reconstruction - kl) / n}
@@ -116,6 +121,7 @@ def vae_nll(
     """
     _check_support(images, likelihood, variance)
     n_samples = checks.integer(n_samples, "n_samples")
+    options: dict[str, Any] = {"likelihood": likelihood, "variance": variance}
     images_at_once = max(1, ROWS_AT_ONCE // n_samples)
     total = 0.0
     chunks = images.split(images_at_once)
@@ -126,8 +132,10 @@ def vae_nll(
             for start in range(0, n_samples, ROWS_AT_ONCE):
                 count = min(ROWS_AT_ONCE, n_samples - start)
                 eps = torch.randn(count, *mu.shape, device=mu.device)
-                log_w = log_importance_weights(model, x, mu, logvar, eps, likelihood=likelihood, variance=variance)
-                log_sum = torch.logaddexp(log_sum, torch.logsumexp(log_w, dim=0))
+                at_once = max(1, DECODED_AT_ONCE // count)
+                pieces = zip(*(part.split(at_once) for part in (x, mu, logvar)), eps.split(at_once, dim=1), strict=True)
+                found = [log_importance_weights(model, *piece, **options).logsumexp(0) for piece in pieces]
+                log_sum = torch.logaddexp(log_sum, torch.cat(found))
             total += (math.log(n_samples) - log_sum).sum().item()
     return total / len(images)
 

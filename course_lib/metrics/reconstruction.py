@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_lib import checks
+from course_lib.models.layers import in_pieces
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -85,12 +86,17 @@ def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
         Wang et al. (2004), *Image quality assessment: from error visibility to structural similarity*, equação 13.
     """
     _check_same_images(x_hat, x)
+    return in_pieces(_ssim, x_hat, x)
+
+
+def _ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     offsets = torch.arange(-5, 6, dtype=x.dtype, device=x.device)
     window = torch.softmax(-(offsets**2) / (2 * 1.5**2), dim=0)
-    kernel = torch.outer(window, window)[None, None]
     padded = [F.pad(images, (5, 5, 5, 5), mode="reflect") for images in (x_hat, x)]
     products = [a * b for a, b in itertools.combinations_with_replacement(padded, 2)]
-    mu_a, mu_b, *squares = F.conv2d(torch.cat([*padded, *products]), kernel).chunk(5)
+    # A janela é um produto de duas: uma passada em cada direção são 22 contas por pixel, e não 121.
+    across = F.conv2d(torch.cat([*padded, *products]), window.view(1, 1, 1, -1))
+    mu_a, mu_b, *squares = F.conv2d(across, window.view(1, 1, -1, 1)).chunk(5)
     # O arredondamento deixa, onde a imagem é constante, uma variância um pouco abaixo de zero.
     var_a, var_b = (squares[0] - mu_a**2).clamp(min=0), (squares[2] - mu_b**2).clamp(min=0)
     covariance = squares[1] - mu_a * mu_b
@@ -126,7 +132,7 @@ class PCA:
         n_components = checks.integer(n_components, "n_components", high=dim)
         mean = x.mean(0, dtype=torch.float64)
         gram = torch.zeros(dim, dim, dtype=torch.float64, device=x.device)
-        for chunk in x.split(10_000):
+        for chunk in x.split(2_000):
             centred = chunk.double() - mean
             gram += centred.T @ centred
         variances, vectors = torch.linalg.eigh(gram / len(x))

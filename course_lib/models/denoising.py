@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
 from course_lib.models.autoencoder import Autoencoder
-from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, standard_normal
+from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, full_precision, in_pieces, standard_normal
 
 # Acima disto o desvio já não é de pixels em [0, 1]: 25, por exemplo, é da escala de 0 a 255.
 MAX_SIGMA = 10.0
@@ -208,11 +208,11 @@ class ConvDenoiser(nn.Module):
         before = None
         for k in range(1, steps):
             sigma = self.sigma_max * ratio**k
-            x_hat = self(x)
+            x_hat = in_pieces(self, x)
             aim = x_hat if order == 1 or before is None else torch.lerp(before, x_hat, 1.5)
             x = torch.lerp(aim, x, ratio**2) + 2 * sigma * math.sqrt(1 - ratio**2) * torch.randn_like(x)
             before = x_hat
-        return self(x)
+        return in_pieces(self, x)
 
 
 def denoising_objective(model: nn.Module, batch: Batch, *, corrupt: Corruption) -> Terms:

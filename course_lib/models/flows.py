@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
-from course_lib.models.layers import full_precision, mlp, standard_normal, start_at_zero
+from course_lib.models.layers import full_precision, in_pieces, mlp, standard_normal, start_at_zero
 
 
 class Bijection(nn.Module, ABC):
@@ -236,7 +236,7 @@ class Flow(nn.Module):
             ValueError: ``n`` menor que 1, ou ``temperature`` negativa.
         """
         checks.number(temperature, "temperature", "[0, inf)")
-        return self.inverse(temperature * standard_normal(n, *self.shape, like=self))
+        return in_pieces(self.inverse, temperature * standard_normal(n, *self.shape, like=self))
 
 
 class RealNVP(Flow):

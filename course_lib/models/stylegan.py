@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from course_lib import checks
 from course_lib.contracts import Batch, Terms
 from course_lib.models.gan import discriminator_loss, nonsaturating_loss
-from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, frozen, images_of, standard_normal
+from course_lib.models.layers import IMAGE_SHAPE, fast_tanh, frozen, images_of, in_pieces, standard_normal
 from course_lib.models.style_layers import (
     AdaINLayer,
     DemodulatedLayer,
@@ -25,6 +25,9 @@ from course_lib.models.style_layers import (
 
 RESOLUTIONS = (4, 8, 16, 32)
 MARGIN = (RESOLUTIONS[-1] - IMAGE_SHAPE[-1]) // 2
+
+# Imagens de que se sorteia o ruído de uma vez: o de 10.000 ocuparia mais de 100 MB.
+DRAWN_AT_ONCE = 500
 
 
 def _one_per_resolution(channels: Sequence[int]) -> list[int]:
@@ -228,7 +231,11 @@ class StyleGenerator(nn.Module):
         Raises:
             ValueError: ``n`` menor que 1, ou ``psi`` fora de [0, 1].
         """
-        return torch.cat([self(part, psi=psi) for part in self._draw(n).split(500)])
+        images = []
+        for z in self._draw(n).split(DRAWN_AT_ONCE):
+            maps = self.synthesis.draw_noise(len(z))
+            images.append(in_pieces(lambda z, *noise: self(z, psi=psi, noise=noise), z, *maps))
+        return torch.cat(images)
 
     def _draw(self, n: int) -> Tensor:
         return standard_normal(n, self.latent_dim, like=self)

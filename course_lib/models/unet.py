@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from course_lib import checks
 from course_lib.contracts import LabelledBatch
-from course_lib.models.layers import class_count, class_dim, start_at_zero
+from course_lib.models.layers import class_count, class_dim, in_pieces, start_at_zero
 
 # O seno mais rápido do código do tempo dá uma volta a cada 2π / 1000 do intervalo [0, 1].
 TIME_SCALE = 1_000.0
@@ -224,7 +224,7 @@ def guided(network: nn.Module, x: Tensor, t: Tensor, y: Tensor | None, guidance:
     n_classes = class_count(network)
     checks.guidance(guidance, y, n_classes)
     if y is None or n_classes is None or guidance == 0:
-        return network(x, t, y)
+        return in_pieces(network, x, t, y)
     labels = torch.cat([y, torch.full_like(y, no_class(n_classes))])
-    with_y, without_y = network(torch.cat([x, x]), t.repeat(2), labels).chunk(2)
+    with_y, without_y = in_pieces(network, torch.cat([x, x]), t.repeat(2), labels).chunk(2)
     return (1 + guidance) * with_y - guidance * without_y

@@ -178,9 +178,9 @@ def test_images_are_clipped_and_digits_are_drawn():
     x = model.sample(200, steps=2)
     assert x.shape == (200, 1, 28, 28)
     assert x.max() == 1
-    drawn = network.calls[0][2]
-    assert set(drawn.tolist()) == set(range(10))
-    assert all(torch.equal(call[2], drawn) for call in network.calls)
+    first, second = torch.cat([call[2] for call in network.calls]).chunk(2)  # as classes de cada passo, em levas
+    assert set(first.tolist()) == set(range(10))
+    assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])

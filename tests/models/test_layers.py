@@ -11,6 +11,7 @@ from course_lib.models.layers import (
     fast_tanh,
     frozen,
     full_precision,
+    in_pieces,
     interpolate,
     pixels,
     standard_normal,
@@ -203,3 +204,50 @@ def test_interpolation_goes_from_one_end_to_the_other_in_equal_steps():
 def test_bad_interpolation(a, b, n, message):
     with pytest.raises(ValueError, match=message):
         interpolate(a, b, n)
+
+
+class Counted:
+    """Uma rede que anota o tamanho de cada leva."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def __call__(self, x, t=None):
+        self.sizes.append(len(x))
+        return x.flatten(1).sum(1) + (0 if t is None else t)
+
+
+@pytest.mark.parametrize(
+    ("n", "shape", "sizes"),
+    [
+        (64, (1, 28, 28), [64]),
+        (130, (1, 28, 28), [64, 64, 2]),
+        (100, (2,), [100]),  # pontos: cabem todos
+        (5, (1, 280, 280), [1, 1, 1, 1, 1]),  # fotos: ao menos uma de cada vez
+        (0, (1, 28, 28), [0]),
+    ],
+)
+def test_pieces_give_what_the_whole_gives(n, shape, sizes):
+    x, t = torch.randn(n, *shape), torch.randn(n)
+    network = Counted()
+    assert torch.equal(in_pieces(network, x, t), Counted()(x, t))
+    assert torch.equal(in_pieces(Counted(), x, None), Counted()(x))
+    assert network.sizes == sizes
+
+
+def test_the_widest_input_rules_the_pieces():
+    network = Counted()
+    in_pieces(lambda z, noise: network(z), torch.randn(200, 8), torch.randn(200, 1, 28, 28))
+    assert max(network.sizes) == 64
+
+
+def test_another_device_takes_everything_at_once():
+    network = Counted()
+    in_pieces(network, torch.empty(500, 1, 28, 28, device="meta"))
+    assert network.sizes == [500]
+
+
+def test_gradients_go_through_the_pieces():
+    x = torch.randn(130, 1, 28, 28, requires_grad=True)
+    in_pieces(torch.square, x).sum().backward()
+    assert torch.equal(x.grad, 2 * x)
