@@ -201,6 +201,11 @@ def kernel_environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]
     result["PYTHONIOENCODING"] = "utf-8"
     result["PYTHONUTF8"] = "1"
     result["PYTHONUNBUFFERED"] = "1"
+    # O que um cálculo libera fica com o processo até o fim da célula, em vez de ser devolvido e pedido de novo a cada
+    # passo: 5 % do tempo. No fim da célula, o kernel o devolve (``book/uses.py``). Só a glibc os lê.
+    result.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+    result.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
+    result.setdefault("MALLOC_TOP_PAD_", str(64 * 2**20))
     # As barras de progresso não ficam nas páginas: cada atualização seria uma mensagem do kernel e uma saída a guardar.
     result.setdefault("TQDM_MININTERVAL", "3600")
     return result

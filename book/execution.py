@@ -33,7 +33,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from book import uses
+from book import uses, warm
 from book.address import without_installation
 from book.times import STUDY, read_seconds, write_minutes
 from course_lib.console import tolerate_any_terminal
@@ -90,6 +90,11 @@ class ChapterClient(NotebookClient):  # type: ignore[misc]
         self.cell_seconds: dict[str, float] = {}
         self.running: NotebookNode | None = None
         self.report: dict[str, Any] = {}
+
+    def create_kernel_manager(self) -> Any:
+        manager = super().create_kernel_manager()
+        manager.provisioner = warm.WarmProvisioner(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
+        return manager
 
     async def async_start_new_kernel_client(self) -> Any:
         client = await super().async_start_new_kernel_client()
@@ -175,7 +180,10 @@ class Chapters:
         self.progress = Progress([path.stem for path in order], known, at_once)
         self._running = {self._name(path) for path in order}
         # Processos, e não linhas de execução: com Ctrl-C a construção para na hora.
-        context, settings = multiprocessing.get_context("spawn"), (self._environ, cores // at_once)
+        context, settings = (
+            multiprocessing.get_context("spawn"),
+            (self._environ, cores // at_once, len(order) > at_once),
+        )
         self.pool = ProcessPoolExecutor(at_once, context, initializer=prepare, initargs=settings)
         for path in order:
             future = self.pool.submit(execute, self.root, path, *self.missing[path], self.timeout)
@@ -309,12 +317,17 @@ class Progress:
         return f"{said}, falta{'m' if left >= 105 else ''} até {write_minutes(left)} min"
 
 
-def prepare(environ: Mapping[str, str], threads: int) -> None:
-    """Neste processo, o ambiente dos kernels, com ``threads`` linhas para cada um, se a pessoa não disse quantas."""
+def prepare(environ: Mapping[str, str], threads: int, many: bool) -> None:
+    """Neste processo, o ambiente dos kernels, com ``threads`` linhas para cada um, se a pessoa não disse quantas.
+
+    Se são ``many``, mais do que os que correm ao mesmo tempo, vale a pena o processo de que eles nascem.
+    """
     tolerate_any_terminal()
     ignore_interrupts()
     os.environ.update(environ)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if many:
+        warm.start()
 
 
 def ignore_interrupts() -> None:
