@@ -1,9 +1,9 @@
 """Kernels que já nascem com o PyTorch: um processo o importa uma vez, e cada kernel é um ``fork`` dele.
 
 De outro modo cada capítulo espera três segundos pelas mesmas importações: a do PyTorch e, no primeiro otimizador, a do
-compilador dele. Só no Linux, que tem ``fork`` e ``pidfd``; fora dali, ou se o processo de origem morreu, o kernel começa
-do começo. Da biblioteca do curso nada é importado antes do ``fork``: o que um capítulo usa dela é o que o seu processo
-importou (``book/uses.py``).
+compilador dele. Só no Linux, que tem ``fork`` e ``pidfd``; fora dali, ou se o processo de origem morreu, um kernel
+começa do começo. Da biblioteca do curso nada é importado antes do ``fork``: o que um capítulo usa dela é o que o seu
+processo importou (``book/uses.py``).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # de quem acaba, o sistema cuida
 
-    import ipykernel.kernelapp
+    import ipykernel.kernelapp  # noqa: F401
     import torch._dynamo  # noqa: F401
 
     gc.collect()
