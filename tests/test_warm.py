@@ -77,12 +77,14 @@ def test_a_kernel_dies_with_who_asked_for_it(tmp_path: Path) -> None:
         assert alive(pid)
     finally:
         worker.kill()
+        worker.communicate()
     wait_for(lambda: not alive(pid), 60)
 
 
 def test_without_an_origin_a_kernel_starts_from_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-    dead.wait()
+    dead.communicate()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "_build").mkdir()
     for origin in (None, dead):
         monkeypatch.setattr(warm, "_origin", origin)
