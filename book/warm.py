@@ -23,16 +23,15 @@ from jupyter_client.provisioning import LocalProvisioner
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 AVAILABLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 
-_origin: subprocess.Popen[str] | None = None
+_origin: subprocess.Popen[bytes] | None = None
 
 
 def start() -> None:
     """Começa o processo de origem dos kernels deste processo; ele acaba quando este acaba."""
     global _origin
     if AVAILABLE:
-        command = [sys.executable, "-m", "book.warm"]
-        pipe = subprocess.PIPE
-        _origin = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, encoding="utf-8")
+        command, pipe = [sys.executable, "-m", "book.warm"], subprocess.PIPE
+        _origin = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, bufsize=0)
 
 
 class KernelProcess:
@@ -99,8 +98,7 @@ def _fork(request: dict[str, Any]) -> int | None:
     if _origin is None or _origin.stdin is None or _origin.stdout is None:
         return None
     try:
-        _origin.stdin.write(json.dumps(request) + "\n")
-        _origin.stdin.flush()
+        _origin.stdin.write(json.dumps(request).encode() + b"\n")
     except OSError:
         return None
     return int(_origin.stdout.readline() or 0) or None

@@ -81,19 +81,26 @@ def test_a_kernel_dies_with_who_asked_for_it(tmp_path: Path) -> None:
     wait_for(lambda: not alive(pid), 60)
 
 
-def test_without_an_origin_a_kernel_starts_from_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-    dead.communicate()
+def dead_origin() -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    origin = subprocess.Popen([sys.executable, "-c", ""], stdin=pipe, stdout=pipe, bufsize=0)
+    origin.wait()
+    return origin
+
+
+@pytest.mark.parametrize("find_origin", [lambda: None, dead_origin], ids=["nenhuma", "morta"])
+def test_without_an_origin_a_kernel_starts_from_scratch(find_origin, tmp_path, monkeypatch) -> None:
+    origin = find_origin()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(warm, "_origin", origin)
     (tmp_path / "_build").mkdir()
-    for origin in (None, dead):
-        monkeypatch.setattr(warm, "_origin", origin)
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell("import sys; print('torch' in sys.modules)")]
-        )
-        result = execution.execute(tmp_path, tmp_path / "um.ipynb", notebook, [], 60)
-        assert result.failure is None
-        assert result.notebook.cells[0].outputs[0].text == "False\n"
+    cell = nbformat.v4.new_code_cell("import sys; print('torch' in sys.modules)")
+    result = execution.execute(tmp_path, tmp_path / "um.ipynb", nbformat.v4.new_notebook(cells=[cell]), [], 60)
+    if origin is not None:
+        origin.stdin.close()
+        origin.stdout.close()
+    assert result.failure is None
+    assert result.notebook.cells[0].outputs[0].text == "False\n"
 
 
 def wait_for(question, seconds: float):
