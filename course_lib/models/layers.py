@@ -19,7 +19,7 @@ from course_lib.contracts import Batch
 
 IMAGE_DIM = math.prod(IMAGE_SHAPE)
 
-# Números de entrada que uma rede lê de uma vez na CPU: 64 imagens.
+# Números de entrada que uma rede lê de uma vez em cada núcleo da CPU: 64 imagens.
 READ_AT_ONCE = 64 * IMAGE_DIM
 
 P = ParamSpec("P")
@@ -190,7 +190,8 @@ def in_pieces(network: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         inputs: os argumentos, (B, …) cada um, ou ``None``; o primeiro não.
     """
     given = [x for x in inputs if x is not None]
-    at_once = max(1, READ_AT_ONCE // max(x[:1].numel() for x in given)) if len(given[0]) else 1
+    widest = max(1, *(x[:1].numel() for x in given))
+    at_once = max(1, READ_AT_ONCE * torch.get_num_threads() // widest)
     if given[0].device.type != "cpu" or len(given[0]) <= at_once:
         return network(*inputs)
     pieces = (repeat(None) if x is None else x.split(at_once) for x in inputs)

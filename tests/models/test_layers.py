@@ -206,6 +206,15 @@ def test_bad_interpolation(a, b, n, message):
         interpolate(a, b, n)
 
 
+@pytest.fixture
+def one_core():
+    """Uma linha de execução só: o tamanho das levas acompanha quantas são."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Counted:
     """Uma rede que anota o tamanho de cada leva."""
 
@@ -217,6 +226,7 @@ class Counted:
         return x.flatten(1).sum(1) + (0 if t is None else t)
 
 
+@pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize(
     ("n", "shape", "sizes"),
     [
@@ -235,10 +245,19 @@ def test_pieces_give_what_the_whole_gives(n, shape, sizes):
     assert network.sizes == sizes
 
 
+@pytest.mark.usefixtures("one_core")
 def test_the_widest_input_rules_the_pieces():
     network = Counted()
     in_pieces(lambda z, noise: network(z), torch.randn(200, 8), torch.randn(200, 1, 28, 28))
-    assert max(network.sizes) == 64
+    assert network.sizes == [64, 64, 64, 8]
+
+
+@pytest.mark.usefixtures("one_core")
+def test_each_core_has_its_own_cache():
+    torch.set_num_threads(2)
+    network = Counted()
+    in_pieces(network, torch.randn(200, 1, 28, 28))
+    assert network.sizes == [128, 72]
 
 
 def test_another_device_takes_everything_at_once():
