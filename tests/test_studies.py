@@ -146,8 +146,12 @@ def test_the_diffusion_study_has_every_setting():
     )
 
 
-def test_the_sampling_study_is_of_what_ships_and_nothing_is_paid_in_distance():
-    """Quem amostra com menos avaliações amostra mais depressa, e não se afasta das imagens reais."""
+# A parte da distância que o curso diz que se paga por menos avaliações (``flow_matching.STEPS``, CHANGELOG).
+PAID = {"flow_matching_unconditional": 0.04}
+
+
+def test_the_sampling_study_is_of_what_ships_and_only_what_is_said_is_paid_in_distance():
+    """Quem amostra com menos avaliações amostra mais depressa, e não se afasta das imagens reais além do que se diz."""
     study = load_study("sampling")
     assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
     rows = {(run["family"], run["way"]): run for run in study.runs}
@@ -159,7 +163,8 @@ def test_the_sampling_study_is_of_what_ships_and_nothing_is_paid_in_distance():
         before, after = rows.get((family, "antes"), row), rows.get((family, "depois"), row)
         assert after["evaluations"] <= before["evaluations"]
         spread = math.hypot(before["frechet_std"], after["frechet_std"])
-        assert after["frechet"] - before["frechet"] < 3 * spread, family
+        said = PAID.get(family, 0.0) * before["frechet"]
+        assert after["frechet"] - before["frechet"] < said + 3 * spread, family
         if after["evaluations"] < before["evaluations"]:
             assert after["images_per_second"] > 3 * before["images_per_second"], family
 

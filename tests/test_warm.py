@@ -93,6 +93,7 @@ def test_without_an_origin_a_kernel_starts_from_scratch(find_origin, tmp_path, m
     origin = find_origin()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(warm, "_origin", origin)
+    monkeypatch.setattr(execution, "ignore_interrupts", lambda: None)  # os outros testes precisam do Ctrl-C
     (tmp_path / "_build").mkdir()
     cell = nbformat.v4.new_code_cell("import sys; print('torch' in sys.modules)")
     result = execution.execute(tmp_path, tmp_path / "um.ipynb", nbformat.v4.new_notebook(cells=[cell]), [], 60)
