@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Thread
 from traceback import format_exception
 from typing import Any
 
@@ -324,10 +324,18 @@ def prepare(environ: Mapping[str, str], threads: int, many: bool) -> None:
     """
     tolerate_any_terminal()
     ignore_interrupts()
+    leave_with_parent()
     os.environ.update(environ)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if many:
         warm.start()
+
+
+def leave_with_parent() -> None:
+    """Sem quem espera o livro, morto à força, este processo também acaba; e, sem ele, o kernel que abriu."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def ignore_interrupts() -> None:

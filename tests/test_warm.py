@@ -31,6 +31,19 @@ if __name__ == "__main__":
     print(result.failure and result.failure.reason, flush=True)
 """
 
+# Quem espera o livro: abre um processo que executa capítulos, e não chega a fechá-lo.
+BUILD = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from book import execution
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=execution.prepare, initargs=({}, 1, False)) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(600)
+"""
+
 pytestmark = pytest.mark.skipif(not warm.AVAILABLE, reason="só o Linux tem fork e pidfd")
 
 
@@ -79,6 +92,16 @@ def test_a_kernel_dies_with_who_asked_for_it(tmp_path: Path) -> None:
         worker.kill()
         worker.communicate()
     wait_for(lambda: not alive(pid), 60)
+
+
+def test_who_executes_dies_with_who_waits_for_the_book() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", BUILD]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, encoding="utf-8") as build:
+        pid = int(build.stdout.readline())
+        assert alive(pid)
+        build.kill()
+        wait_for(lambda: not alive(pid), 60)
 
 
 def dead_origin() -> subprocess.Popen[bytes]:
