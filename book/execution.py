@@ -39,7 +39,7 @@ from book.times import STUDY, read_seconds, write_minutes
 from course_lib.console import tolerate_any_terminal
 from course_lib.text import number
 
-# Um capítulo ocupa até 3 GB: os picos estão no estudo book_times.
+# Um capítulo ocupa até 1,5 GB: os picos estão no estudo book_times.
 MOST_AT_ONCE = 4
 
 KERNEL_LOG = "kernels.log"
@@ -180,10 +180,8 @@ class Chapters:
         self.progress = Progress([path.stem for path in order], known, at_once)
         self._running = {self._name(path) for path in order}
         # Processos, e não linhas de execução: com Ctrl-C a construção para na hora.
-        context, settings = (
-            multiprocessing.get_context("spawn"),
-            (self._environ, cores // at_once, len(order) > at_once),
-        )
+        context = multiprocessing.get_context("spawn")
+        settings = self._environ, cores // at_once, len(order) > at_once
         self.pool = ProcessPoolExecutor(at_once, context, initializer=prepare, initargs=settings)
         for path in order:
             future = self.pool.submit(execute, self.root, path, *self.missing[path], self.timeout)
