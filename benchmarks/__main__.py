@@ -47,7 +47,7 @@ COMPARED = {"a": (2,), "b": (1, 3), "c": (4,), "d": (2, 4)}
 
 # Chama a medida inteira da árvore em que roda, e devolve as linhas das tabelas em vez de mostrá-las.
 MEASURE = """
-import json, sys
+import json
 from benchmarks import __main__ as benchmark
 tables = {}
 benchmark.show = lambda title, header, rows: tables.setdefault(header[0][1], rows)

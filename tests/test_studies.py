@@ -146,12 +146,8 @@ def test_the_diffusion_study_has_every_setting():
     )
 
 
-# A parte da distância que o curso diz que se paga por menos avaliações (``flow_matching.STEPS``, CHANGELOG).
-PAID = {"flow_matching_unconditional": 0.04}
-
-
-def test_the_sampling_study_is_of_what_ships_and_only_what_is_said_is_paid_in_distance():
-    """Quem amostra com menos avaliações amostra mais depressa, e não se afasta das imagens reais além do que se diz."""
+def test_the_sampling_study_is_of_what_ships_and_faster():
+    """Quem amostra com menos avaliações amostra mais depressa."""
     study = load_study("sampling")
     assert load_shipped("judge")[1].sha256.startswith(study.header["judge"])
     rows = {(run["family"], run["way"]): run for run in study.runs}
@@ -162,11 +158,29 @@ def test_the_sampling_study_is_of_what_ships_and_only_what_is_said_is_paid_in_di
             assert row["evaluations"] == network_evaluations(RECIPES[family].sampler(step)), family
         before, after = rows.get((family, "antes"), row), rows.get((family, "depois"), row)
         assert after["evaluations"] <= before["evaluations"]
-        spread = math.hypot(before["frechet_std"], after["frechet_std"])
-        said = PAID.get(family, 0.0) * before["frechet"]
-        assert after["frechet"] - before["frechet"] < said + 3 * spread, family
         if after["evaluations"] < before["evaluations"]:
             assert after["images_per_second"] > 3 * before["images_per_second"], family
+
+
+# Fica 4 % mais longe, como dizem ``flow_matching.STEPS`` e o registro de mudanças: falta dar-lhe mais avaliações.
+PAYS = pytest.mark.xfail(strict=True, reason="sem rótulos, dez avaliações não chegam à distância de trinta")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=PAYS if family == "flow_matching_unconditional" else ())
+        for family in sorted({run["family"] for run in load_study("sampling").runs})
+    ],
+)
+def test_nothing_is_paid_in_distance(family):
+    """Quem amostra com menos avaliações não se afasta das imagens reais."""
+    before, after = (
+        next(run for run in load_study("sampling").runs if (run["family"], run["way"]) == (family, way))
+        for way in ("antes", "depois")
+    )
+    spread = math.hypot(before["frechet_std"], after["frechet_std"])
+    assert after["frechet"] - before["frechet"] < 3 * spread
 
 
 def test_the_flow_parts_study_has_every_run_and_compares_networks_of_the_same_size():

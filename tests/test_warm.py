@@ -15,9 +15,9 @@ from book import execution, warm
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Um processo como os que executam capítulos: diz o que o kernel disse, e depois espera que o matem.
+# Um processo como os que executam capítulos: diz o que o kernel disse, e se falhou.
 WORKER = """
-import sys, time
+import sys
 from pathlib import Path
 import nbformat
 from book import execution
